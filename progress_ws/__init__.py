@@ -1,0 +1,13 @@
+"""Live progress for web applications that run on more than one server.
+
+from progress_ws import Publisher
+
+async with Publisher("amqp://…") as publisher:
+    await publisher.send(sid, {"rows": 10})
+"""
+
+from progress_ws.core.message import new_sid
+from progress_ws.errors import InvalidMessage, ProgressError, PublishError
+from progress_ws.publish.publisher import Publisher
+
+__all__ = ["InvalidMessage", "ProgressError", "PublishError", "Publisher", "new_sid"]

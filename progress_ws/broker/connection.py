@@ -1,0 +1,90 @@
+"""One plain connection to RabbitMQ, and what its many errors mean.
+
+Plain on purpose (`aio_pika.connect`, not `connect_robust`): there is one reconnect loop, and it
+is ours, in `feed.py` and `sender.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from urllib.parse import unquote
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelAccessRefused,
+    ConnectionNotAllowed,
+    DeliveryError,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+    PublishError,
+)
+from pamqp.exceptions import PAMQPException
+from yarl import URL
+
+from progress_ws.broker.seam import LinkLost, LinkRefused
+
+AMQP_HEARTBEAT_S = 5
+"""A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
+would take three minutes. `?heartbeat=` in the URL says otherwise."""
+CLOSE_TIMEOUT_S = 2.0
+
+_LOSSES = (AMQPError, PAMQPException, asyncio.InvalidStateError)
+
+
+@asynccontextmanager
+async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
+    """Open a connection that the management UI shows under `name`; closed at the end.
+
+    Raises:
+        LinkLost: on opening, and for whatever AMQP or network error the body raises.
+        LinkRefused: the same, where the broker refuses login, virtual host or a right.
+    """
+    target = URL(url)
+    if "heartbeat" not in target.query:
+        target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
+    with explained(url):
+        connection = await aio_pika.connect(target, client_properties={"connection_name": name})
+        try:
+            yield connection
+        finally:
+            with suppress(TimeoutError, OSError, *_LOSSES):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await connection.close()
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn whatever AMQP or network error the body raises into a `LinkLost` that a person reads."""
+    try:
+        yield
+    except LinkLost:
+        raise
+    except (*_LOSSES, OSError) as exc:
+        raise _explain(exc, URL(url)) from exc
+
+
+def _explain(exc: Exception, url: URL) -> LinkLost:
+    where = f"RabbitMQ at {url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
+    vhost = unquote(url.raw_path[1:]) or "/"
+    match exc:
+        case ProbableAuthenticationError() | AuthenticationError():
+            return LinkRefused(
+                f"{where} refused the login of user {url.user or 'guest'!r}: check user and "
+                "password in the AMQP URL (user guest may log in from the broker's own host only)"
+            )
+        case ConnectionNotAllowed() | InvalidFrameError():
+            return LinkRefused(
+                f"{where} refused the virtual host {vhost!r}: does it exist, and does user "
+                f"{url.user or 'guest'!r} have a permission there?"
+            )
+        case ChannelAccessRefused():
+            return LinkRefused(f"{where}: user {url.user or 'guest'!r} lacks a right: {exc}")
+        case PublishError():
+            return LinkLost(f"{where} has no queue to put the message into: is no node running?")
+        case DeliveryError():
+            return LinkLost(f"{where} could not take the message (nack)")
+        case _:
+            return LinkLost(f"{where}: {str(exc) or type(exc).__name__}")

@@ -1,0 +1,71 @@
+"""The same contract inside one process: publishing is a plain call. For one node, and for tests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from progress_ws.broker.seam import Deliver, LinkLost
+from progress_ws.core.backlog import Batch
+from progress_ws.core.intake import Delivery
+
+
+class EmbeddedBroker:
+    """Feed and link in one: what is put is delivered to whoever runs, in order, before `put` ends.
+
+    No imitation of RabbitMQ: it has no queues, and keeps nothing beyond its process.
+    """
+
+    def __init__(self) -> None:
+        self.reconnects = 0
+        self._nodes: list[Deliver] = []
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Feed.trouble`."""
+        return None if self._nodes else "not started yet"
+
+    async def run(self, deliver: Deliver) -> None:
+        """See `Feed.run`."""
+        self._nodes.append(deliver)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._nodes.remove(deliver)
+
+    def resubscribe(self, reason: str) -> None:
+        """See `Feed.resubscribe`; a plain call cannot go deaf."""
+
+    @asynccontextmanager
+    async def open_link(self) -> AsyncIterator["EmbeddedLink"]:
+        """Open a link to this broker."""
+        if not self._nodes:
+            raise LinkLost("the embedded broker has not started yet")
+        yield EmbeddedLink(self._nodes)
+
+
+class EmbeddedLink:
+    """See `Link`."""
+
+    window = 1
+
+    def __init__(self, nodes: list[Deliver]) -> None:
+        self._nodes = nodes
+
+    async def put(self, batch: Batch) -> list[str]:
+        """See `Link.put`."""
+        self._deliver(Delivery(batch.body()))
+        return batch.ids
+
+    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+        """See `Link.announce`."""
+        self._deliver(Delivery(body, type))
+
+    async def lost(self) -> None:
+        """See `Link.lost`; it never is."""
+        await asyncio.get_running_loop().create_future()
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if not self._nodes:
+            raise LinkLost("the embedded broker has ended")
+        for deliver in self._nodes:
+            deliver(delivery)

@@ -1,0 +1,95 @@
+"""The link of a publisher to RabbitMQ: every batch one AMQP message, every message confirmed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from aio_pika import Message
+from aio_pika.abc import AbstractExchange, HeadersType
+
+from progress_ws.broker.connection import connect, explained
+from progress_ws.broker.seam import LinkLost
+from progress_ws.broker.topology import Names, find_exchange
+from progress_ws.core.backlog import Batch
+
+CONTENT_TYPE = "application/json"
+MESSAGE_TYPE, ARRAY_TYPE = "message", "messages"
+"""The AMQP property `type`, for whoever looks into a queue."""
+
+
+@asynccontextmanager
+async def open_link(url: str, names: Names, *, name: str) -> AsyncIterator["AmqpLink"]:
+    """Open a connection of its own for publishing; the management UI shows it under `name`.
+
+    Publishing has a connection of its own because the broker, in an alarm, stops reading those
+    that publish (https://www.rabbitmq.com/docs/alarms).
+
+    Raises:
+        LinkLost: it cannot be had.
+    """
+    async with connect(url, name=name) as connection:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        link = AmqpLink(await find_exchange(channel, names), url=url)
+        connection.close_callbacks.add(link.end)
+        channel.close_callbacks.add(link.end)
+        yield link
+
+
+class AmqpLink:
+    """One connection and one confirming channel."""
+
+    window = 2
+    """Enough to keep the wire busy, few enough that messages gather into arrays behind it."""
+
+    def __init__(self, exchange: AbstractExchange, *, url: str) -> None:
+        self._exchange = exchange
+        self._url = url
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._app_id = f"progress-ws/{version('progress-ws')}"
+
+    async def put(self, batch: Batch) -> list[str]:
+        """See `Link.put`. Properties and headers are for people who debug in the management UI."""
+        ids = batch.ids
+        drafts = [entry.draft for entry in batch.entries]
+        single = drafts[0] if len(drafts) == 1 else None
+        headers: HeadersType = {}
+        if single is None:
+            headers["count"] = len(drafts)
+        else:
+            headers["sid"] = single.sid
+            if single.key is not None:
+                headers["key"] = single.key
+        message = Message(
+            batch.body(),
+            content_type=CONTENT_TYPE,
+            message_id=ids[0],
+            timestamp=datetime.now(UTC),
+            app_id=self._app_id,
+            type=MESSAGE_TYPE if single is not None else ARRAY_TYPE,
+            headers=headers,
+        )
+        await self._publish(message, routing_key=single.sid if single is not None else "")
+        return ids
+
+    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+        """See `Link.announce`."""
+        message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
+        await self._publish(message, routing_key="")
+
+    async def lost(self) -> None:
+        """See `Link.lost`."""
+        with explained(self._url):
+            await self._lost
+
+    async def _publish(self, message: Message, *, routing_key: str) -> None:
+        # `mandatory`: a fanout without any queue confirms what nobody will ever get.
+        with explained(self._url):
+            await self._exchange.publish(message, routing_key, mandatory=True)
+
+    def end(self, _sender: object, exc: BaseException | None) -> None:
+        """Note that the connection or the channel has been closed, and why."""
+        if not self._lost.done():
+            self._lost.set_exception(exc or LinkLost("the connection was closed"))
+            self._lost.exception()  # retrieved: at a planned close nobody waits for it

@@ -1,0 +1,77 @@
+"""The contract between a node or a publisher and what carries its messages.
+
+Two implementations of both halves: RabbitMQ (`feed.py`, `link.py`) and a plain call inside one
+process (`embedded.py`); a link to a node's HTTP API is in `publish/http.py`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from progress_ws.core.backlog import Batch
+from progress_ws.core.intake import Delivery
+
+Deliver = Callable[[Delivery], None]
+"""Takes one delivery, at once, and never raises."""
+
+
+class LinkLost(Exception):
+    """The way to the broker is gone or could not be had; trying again is the cure."""
+
+
+class LinkRefused(LinkLost):
+    """The other side said no: a wrong password, a missing right. Somebody has to mend something.
+
+    It is tried again all the same, since the mend may be on the other side, but nobody who waits
+    is kept waiting.
+    """
+
+
+def first_loss(group: BaseExceptionGroup[LinkLost]) -> LinkLost:
+    """Return the one loss that says most: of several tasks that failed together the first."""
+    for exc in group.exceptions:
+        return first_loss(exc) if isinstance(exc, BaseExceptionGroup) else exc
+    raise AssertionError("an exception group is never empty")
+
+
+class Feed(Protocol):
+    """What brings everything that is published to this node."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing arrives at the moment; None while subscribed."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often the subscription was lost and had to be made anew."""
+
+    async def run(self, deliver: Deliver) -> None:
+        """Call `deliver` with every delivery, in order, until cancelled."""
+
+    def resubscribe(self, reason: str) -> None:
+        """Start over with a new subscription: this one is known to be deaf."""
+
+
+class Link(Protocol):
+    """One connection that messages go out on. Any failure of it raises `LinkLost`."""
+
+    window: int
+    """How many batches may be unconfirmed at once."""
+
+    async def put(self, batch: Batch) -> list[str]:
+        """Send a batch; return the ids of its messages once they are confirmed.
+
+        Raises:
+            LinkLost: it is unknown whether the batch arrived.
+            InvalidMessage: the other side will never take this batch.
+        """
+
+    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+        """Send a message of the node's own, unnumbered; return once it is confirmed."""
+
+    async def lost(self) -> None:
+        """Wait until the connection ends, and raise `LinkLost`."""
+
+
+OpenLink = Callable[[], AbstractAsyncContextManager[Link]]
+"""Opens one link; leaving the context closes it. Raises `LinkLost` when it cannot be had."""

@@ -1,0 +1,182 @@
+"""Confirmed, numbered, batched publishing over whatever link there is."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from progress_ws.broker.seam import Link, LinkLost, LinkRefused, OpenLink, first_loss
+from progress_ws.core.backlog import Backlog, Batch, Entry
+from progress_ws.core.backoff import Backoff
+from progress_ws.core.message import Draft
+from progress_ws.errors import InvalidMessage, ProgressError, PublishError
+
+OPEN_TIMEOUT_S = 10.0
+
+
+class BufferFull(PublishError):
+    """More is waiting for the broker than the buffer may hold."""
+
+
+class _Receipt:
+    """Gathers what becomes of the messages of one call."""
+
+    def __init__(self, count: int) -> None:
+        self.ids: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self._ids = [""] * count
+        self._missing = count
+        if not count:
+            self.ids.set_result([])
+
+    @property
+    def complete(self) -> bool:
+        return not self._missing
+
+    def settle(self, index: int, outcome: str | ProgressError) -> None:
+        if isinstance(outcome, str):
+            self._ids[index] = outcome
+            self._missing -= 1
+            if not self._missing and not self.ids.done():
+                self.ids.set_result(self._ids)
+        elif not self.ids.done():
+            self.ids.set_exception(outcome)
+
+
+class Sender:
+    """Sends drafts in order and keeps what is unconfirmed until it is confirmed.
+
+    While nothing waits, a message leaves at once. While the link is busy, messages gather and
+    leave together, as one array. Somebody owns `run` as a task; everything else is a plain call.
+
+    Attributes:
+        publisher: the random name that this sender's ids begin with.
+        trouble: why nothing can be sent at the moment; None while connected.
+        reconnects: how often a link was lost.
+    """
+
+    def __init__(self, open_link: OpenLink, *, max_buffer_bytes: int) -> None:
+        self.publisher = secrets.token_hex(8)
+        self.trouble: str | None = "not connected yet"
+        self.reconnects = 0
+        self._open_link = open_link
+        self._backlog = Backlog(publisher=self.publisher, max_bytes=max_buffer_bytes)
+        self._link: Link | None = None
+        self._more = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Count the messages that are not confirmed yet."""
+        return len(self._backlog)
+
+    async def run(self) -> None:
+        """Keep a link open and send over it, until cancelled."""
+        backoff = Backoff(first_s=0.1, cap_s=1.0)
+        while True:
+            try:
+                await self._run_once(backoff)
+            except LinkLost as exc:
+                self.trouble = str(exc)
+                self._backlog.rewind()
+                if isinstance(exc, LinkRefused):
+                    self._backlog.fail_awaited(PublishError(self.trouble))
+            finally:
+                self._link = None
+            await asyncio.sleep(backoff.next_s())
+
+    def post(self, draft: Draft) -> bool:
+        """Take a message to be sent as soon as possible; False when the buffer is full."""
+        if not self._backlog.add(Entry(draft, ts=time.time())):
+            return False
+        self._more.set()
+        return True
+
+    async def send(
+        self, drafts: Sequence[Draft], *, timeout_s: float, wait_for_room: bool = True
+    ) -> list[str]:
+        """Send messages in this order; return their ids once the broker has them all.
+
+        Raises:
+            BufferFull: there was no room, and `wait_for_room` is false.
+            PublishError: not all were confirmed in time; what was not may still arrive, once.
+            InvalidMessage: a node refused one of them for good.
+        """
+        receipt = _Receipt(len(drafts))
+        entries: list[Entry] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                for index, draft in enumerate(drafts):
+                    entry = Entry(draft, ts=time.time(), settle=partial(receipt.settle, index))
+                    await self._add(entry, wait_for_room=wait_for_room)
+                    entries.append(entry)
+                return await receipt.ids
+        except TimeoutError as exc:
+            raise PublishError(self._why(timeout_s)) from exc
+        finally:
+            if not receipt.complete:
+                for entry in entries:
+                    self._backlog.give_up(entry)
+                self._room.set()
+
+    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+        """Send a message of the node's own over the present link, outside the numbering.
+
+        Raises:
+            LinkLost: there is none, or it ended before the confirm came.
+        """
+        if self._link is None:
+            raise LinkLost(self.trouble or "not connected yet")
+        await self._link.announce(type, body)
+
+    async def flush(self) -> None:
+        """Wait until everything is confirmed."""
+        while len(self._backlog):
+            self._room.clear()
+            await self._room.wait()
+
+    async def _add(self, entry: Entry, *, wait_for_room: bool) -> None:
+        while not self._backlog.add(entry):
+            if not wait_for_room:
+                raise BufferFull("too much is waiting for the broker already")
+            self._room.clear()
+            await self._room.wait()
+        self._more.set()
+
+    async def _run_once(self, backoff: Backoff) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S) as opening, self._open_link() as link:
+                opening.reschedule(None)
+                self._link = link
+                self.trouble = None
+                backoff.reset()
+                await self._pump(link)
+        except TimeoutError as exc:
+            raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
+
+    async def _pump(self, link: Link) -> None:
+        """Send what there is, a window of batches at a time, until the link is lost."""
+        window = asyncio.Semaphore(link.window)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(link.lost())
+                while True:
+                    await window.acquire()
+                    while (batch := self._backlog.take()) is None:
+                        self._more.clear()
+                        await self._more.wait()
+                    group.create_task(self._put(link, batch, window))
+        except* LinkLost as lost:
+            raise first_loss(lost) from None
+
+    async def _put(self, link: Link, batch: Batch, window: asyncio.Semaphore) -> None:
+        try:
+            self._backlog.confirm(batch, await link.put(batch))
+        except InvalidMessage as exc:
+            self._backlog.refuse(batch, exc)
+            self._more.set()
+        window.release()
+        self._room.set()
+
+    def _why(self, timeout_s: float) -> str:
+        reason = self.trouble or "connected, but it did not confirm (an alarm on the broker?)"
+        return f"not confirmed within {timeout_s:g} s, it may still arrive: {reason}"

@@ -1,0 +1,182 @@
+"""What a publisher still has to send, and what it sent without having heard of it since."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+from progress_ws.core import codec
+from progress_ws.core.message import Draft, supersedes
+from progress_ws.errors import InvalidMessage, ProgressError, PublishError
+
+BATCH_BYTES = 256 * 1024
+_ENTRY_OVERHEAD_BYTES = 512
+
+Settle = Callable[[str | ProgressError], None]
+"""Called once: with the message's id when the broker has it, or with the reason why not."""
+
+
+class Entry:
+    """A message on its way out. `settle` is None for a posted one: nobody waits for it."""
+
+    __slots__ = ("draft", "settle", "size", "text")
+
+    def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
+        self.draft = draft
+        self.settle = settle
+        self.text = codec.encode_draft(draft, ts=ts)
+        self.size = len(self.text) + _ENTRY_OVERHEAD_BYTES
+
+
+class Batch:
+    """Entries that go to the wire as one AMQP message, under consecutive numbers."""
+
+    __slots__ = ("entries", "first_seq", "publisher")
+
+    def __init__(self, entries: list[Entry], *, publisher: str, first_seq: int) -> None:
+        self.entries = entries
+        self.publisher = publisher
+        self.first_seq = first_seq
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the entries, in order."""
+        return [f"{self.publisher}-{self.first_seq + i}" for i in range(len(self.entries))]
+
+    def body(self) -> bytes:
+        """Encode as one message, or as an array of several."""
+        texts = [
+            codec.with_field(e.text, "id", i) for e, i in zip(self.entries, self.ids, strict=True)
+        ]
+        return texts[0] if len(texts) == 1 else b"[%b]" % b",".join(texts)
+
+    def singles(self) -> Iterator["Batch"]:
+        """Take the batch apart; every message keeps its number."""
+        for i, entry in enumerate(self.entries):
+            yield Batch([entry], publisher=self.publisher, first_seq=self.first_seq + i)
+
+
+class Backlog:
+    """A bounded buffer between those who publish and the wire.
+
+    - Waiting messages have no number yet. Of posted ones with one sid and key only the newest
+      waits. What somebody awaits is never replaced: its caller was promised that the broker has it.
+    - A number is given when a message is taken for the wire, and never changes: after a lost
+      connection all that is unconfirmed goes out again, in order, before anything new.
+    - Policy at the bound: `add` answers False, and the message is not taken.
+    """
+
+    def __init__(self, *, publisher: str, max_bytes: int) -> None:
+        self._publisher = publisher
+        self._max_bytes = max_bytes
+        self._next_seq = 1
+        self._waiting: OrderedDict[object, Entry] = OrderedDict()
+        self._again: deque[Batch] = deque()
+        self._flight: deque[Batch] = deque()
+        self._bytes = 0
+        self._unconfirmed = 0
+
+    def __len__(self) -> int:
+        """Count the messages that are not confirmed yet."""
+        return len(self._waiting) + self._unconfirmed
+
+    @property
+    def has_more(self) -> bool:
+        """Tell whether `take` would give something."""
+        return bool(self._waiting or self._again)
+
+    def add(self, entry: Entry) -> bool:
+        """Take in a message; False when there is no room.
+
+        An empty backlog takes a message of any size, so that nothing is refused for ever.
+        """
+        draft = entry.draft
+        slot = None if draft.key is None else (draft.sid, draft.key)
+        older = self._waiting.get(slot)
+        if older is not None and not supersedes(draft, older.draft):
+            if entry.settle is None:
+                return True  # it came too late to matter
+            older = None
+        freed = 0 if older is None else older.size
+        if self._bytes and self._bytes - freed + entry.size > self._max_bytes:
+            return False
+        if older is not None:
+            self._drop(slot, older)
+        self._bytes += entry.size
+        self._waiting[entry if slot is None or entry.settle is not None else slot] = entry
+        return True
+
+    def give_up(self, entry: Entry) -> bool:
+        """Take back an awaited message; False when it has been on the wire and may still arrive."""
+        entry.settle = None
+        if entry not in self._waiting:
+            return False
+        self._drop(entry, entry)
+        return True
+
+    def take(self) -> Batch | None:
+        """Take what goes to the wire next: what must be repeated, else the oldest that waits."""
+        if self._again:
+            batch = self._again.popleft()
+        elif self._waiting:
+            batch = Batch(self._pop(), publisher=self._publisher, first_seq=self._next_seq)
+            self._next_seq += len(batch.entries)
+            self._unconfirmed += len(batch.entries)
+        else:
+            return None
+        self._flight.append(batch)
+        return batch
+
+    def confirm(self, batch: Batch, ids: list[str]) -> None:
+        """The broker has the batch; `ids` are what its messages are called there."""
+        self._land(batch)
+        for entry, id_ in zip(batch.entries, ids, strict=True):
+            if entry.settle is not None:
+                entry.settle(id_)
+
+    def refuse(self, batch: Batch, flaw: InvalidMessage) -> None:
+        """The other side will never take this batch: find the culprit, drop it, keep the rest."""
+        if len(batch.entries) > 1:
+            self._flight.remove(batch)
+            self._again.extendleft(reversed(list(batch.singles())))
+            return
+        self._land(batch)
+        (entry,) = batch.entries
+        if entry.settle is not None:
+            entry.settle(flaw)
+
+    def rewind(self) -> None:
+        """The connection is lost: what is unconfirmed must go out again."""
+        self._again.extendleft(reversed(self._flight))
+        self._flight.clear()
+
+    def fail_awaited(self, reason: PublishError) -> None:
+        """Tell all who wait that it is of no use; posted messages stay."""
+        for entry in [e for slot, e in self._waiting.items() if slot is e]:
+            if entry.settle is not None:
+                entry.settle(reason)
+                self.give_up(entry)
+        for batch in (*self._again, *self._flight):
+            for entry in batch.entries:
+                if entry.settle is not None:
+                    entry.settle(reason)
+                    entry.settle = None
+
+    def _pop(self) -> list[Entry]:
+        entries: list[Entry] = []
+        room = BATCH_BYTES
+        while self._waiting and len(entries) < codec.MAX_MEMBERS:
+            slot, entry = next(iter(self._waiting.items()))
+            if entries and entry.size > room:
+                break
+            self._waiting.pop(slot)
+            room -= entry.size
+            entries.append(entry)
+        return entries
+
+    def _drop(self, slot: object, entry: Entry) -> None:
+        del self._waiting[slot]
+        self._bytes -= entry.size
+
+    def _land(self, batch: Batch) -> None:
+        self._flight.remove(batch)
+        self._unconfirmed -= len(batch.entries)
+        self._bytes -= sum(entry.size for entry in batch.entries)

@@ -1,0 +1,88 @@
+"""Who is there, as their heartbeats tell; and whether this node still hears its own."""
+
+from collections.abc import Callable
+
+import msgspec
+
+HEARTBEAT_INTERVAL_S = 2.0
+UNREADY_AFTER_S = 5.0
+"""Two heartbeats missed: send the traffic to other nodes."""
+DEAF_AFTER_S = 8.0
+"""Four heartbeats that the broker confirmed did not come back: subscribe anew."""
+GONE_AFTER_S = 10.0
+MAX_NODES = 4096
+"""Against a flood of forged heartbeats."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself, through the exchange.
+
+    Attributes:
+        node: its name.
+        instance: random, of this process: two nodes may be given one name by mistake.
+        version: of progress-ws.
+        connections: open sockets.
+        sessions: sids with at least one socket there.
+        subscription: counts the node's subscriptions; only what comes back through the
+            present one proves that it hears.
+        leaving: the last heartbeat of a node that shuts down.
+    """
+
+    node: str
+    instance: str
+    version: str
+    connections: int
+    sessions: int
+    subscription: int = 0
+    leaving: bool = False
+
+
+class Cluster:
+    """The nodes heard lately. Time is this node's own monotonic clock, in seconds."""
+
+    def __init__(self, *, instance: str, clock: Callable[[], float]) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._heard: dict[str, tuple[float, Heartbeat]] = {}
+        self._unheard_since: float | None = None
+
+    def hear(self, heartbeat: Heartbeat) -> None:
+        """Note a heartbeat of another node, or this node's own coming back."""
+        if heartbeat.leaving:
+            self._heard.pop(heartbeat.instance, None)
+        elif heartbeat.instance in self._heard or len(self._heard) < MAX_NODES:
+            self._heard[heartbeat.instance] = (self._clock(), heartbeat)
+        if heartbeat.instance == self._instance:
+            self._unheard_since = None
+
+    def confirmed(self) -> None:
+        """The broker has taken a heartbeat of this node: now it should come back."""
+        if self._unheard_since is None:
+            self._unheard_since = self._clock()
+
+    def hears_itself(self, subscription: int) -> bool:
+        """Tell whether a heartbeat came back lately through this subscription: ready."""
+        heard_s, own = self._heard.get(self._instance, (0.0, None))
+        return (
+            own is not None
+            and own.subscription == subscription
+            and self._clock() - heard_s < UNREADY_AFTER_S
+        )
+
+    def is_deaf(self) -> bool:
+        """Tell whether heartbeats go out and do not come back; asked once per finding."""
+        since = self._unheard_since
+        if since is None or self._clock() - since < DEAF_AFTER_S:
+            return False
+        self._unheard_since = None  # the new subscription gets as long to prove itself
+        return True
+
+    def nodes(self) -> list[Heartbeat]:
+        """Return the latest heartbeat of every live node, by name."""
+        now = self._clock()
+        self._heard = {
+            instance: heard
+            for instance, heard in self._heard.items()
+            if now - heard[0] < GONE_AFTER_S
+        }
+        return sorted((beat for _, beat in self._heard.values()), key=lambda beat: beat.node)

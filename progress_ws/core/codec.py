@@ -1,0 +1,255 @@
+"""Bytes to messages and back: the only place that knows JSON.
+
+The value of a message is never rebuilt: its JSON text travels as it came in (`msgspec.Raw`).
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from progress_ws.core.message import SID_RULE, Draft, Message, parse_id
+from progress_ws.errors import InvalidMessage
+
+MAX_MEMBERS = 1000
+"""Messages in one publish request, and in one array that our publishers write."""
+
+_RULES = {
+    "sid": SID_RULE,
+    "message": "any JSON value",
+    "key": "a string of at most 128 characters",
+    "run": "a string of at most 64 characters, with a key",
+    "final": "true or false",
+    "stall_s": "a number of seconds above 0, with a key",
+    "dedupe": "a string of 1 to 64 characters",
+    "id": "<publisher>-<seq>: 1 to 64 characters like a sid's, and a whole number from 1",
+    "ts": "a number of seconds since 1970",
+}
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_members = msgspec.json.Decoder(list[msgspec.Raw])
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_messages = msgspec.json.Decoder(list[Message])
+
+T = TypeVar("T")
+D = TypeVar("D", bound=Draft)
+
+encode = msgspec.json.Encoder().encode
+"""Encode a value as JSON. NaN and the infinities, which JSON lacks, become null."""
+
+
+def decode(text: bytes | str, type: type[T]) -> T:  # noqa: A002
+    """Decode JSON into a type of ours (a heartbeat, an answer of the HTTP API).
+
+    Raises:
+        InvalidMessage: it is no JSON, or not of that type.
+    """
+    try:
+        return msgspec.json.decode(text, type=type)
+    except _MALFORMED as exc:
+        raise InvalidMessage(str(exc), reason="not_json") from exc
+
+
+# -- what publishers write ----------------------------------------------------------------------
+
+
+def new_draft(
+    sid: str,
+    value: Any,
+    *,
+    key: str | None = None,
+    run: str | None = None,
+    final: bool = False,
+    stall_s: float | None = None,
+    dedupe: str | None = None,
+    max_message_bytes: int,
+) -> Draft:
+    """Make a draft of a Python value, by the very rules that the nodes will read it with.
+
+    Raises:
+        InvalidMessage: the value is no JSON or too large, or a field is wrong; it names the field.
+    """
+    try:
+        message = msgspec.Raw(encode(value))
+        draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
+        text = encode(draft)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
+        detail = f"the message cannot be written as JSON: {exc}"
+        raise InvalidMessage(detail, reason="bad_message", field="message") from exc
+    return _read(text, Draft, max_message_bytes)
+
+
+def encode_draft(draft: Draft, *, ts: float) -> bytes:
+    """Encode a draft as it will cross the exchange; only its id is still missing."""
+    return b'%b,"ts":%.3f}' % (encode(draft)[:-1], ts)
+
+
+def with_field(text: bytes, name: str, value: str) -> bytes:
+    """Add a field to an encoded object; name and value need no escaping."""
+    return b'%b,"%b":"%b"}' % (text[:-1], name.encode(), value.encode())
+
+
+# -- what crosses the exchange, and the body of a publish request -----------------------------
+
+
+def decode_body(body: bytes, *, max_message_bytes: int) -> list[Message | InvalidMessage]:
+    """Read the body of an AMQP message: one message, or an array of them.
+
+    A member that is no message stands in the list as the reason why; it harms no other.
+    """
+    if not _is_array(body):
+        return [_outcome(body, Message, max_message_bytes)]
+    try:
+        body.decode()
+        messages = _messages.decode(body)
+    except _MALFORMED:
+        return _decode_members(body, max_message_bytes)
+    return [_flaw(message, max_message_bytes) or message for message in messages]
+
+
+def decode_drafts(body: bytes, *, max_message_bytes: int) -> list[Draft]:
+    """Read the body of a publish request: one draft or an array of them, all of them right.
+
+    Raises:
+        InvalidMessage: naming the first wrong field and, in an array, the index of its member.
+    """
+    if not _is_array(body):
+        return [_read(body, Draft, max_message_bytes)]
+    members = _split(body)
+    if len(members) > MAX_MEMBERS:
+        detail = f"{len(members)} messages in one request, at most {MAX_MEMBERS} are allowed"
+        raise InvalidMessage(detail, reason="too_many")
+    drafts = []
+    for index, member in enumerate(members):
+        try:
+            drafts.append(_read(member, Draft, max_message_bytes))
+        except InvalidMessage as exc:
+            exc.index = index
+            raise
+    return drafts
+
+
+def _is_array(body: bytes) -> bool:
+    return body[:64].lstrip(b" \t\r\n").startswith(b"[")
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _members.decode(body)
+    except _MALFORMED as exc:
+        raise InvalidMessage(f"the body is not JSON: {exc}", reason="not_json") from exc
+
+
+def _decode_members(body: bytes, max_message_bytes: int) -> list[Message | InvalidMessage]:
+    try:
+        members = _split(body)
+    except InvalidMessage as exc:
+        return [exc]
+    return [_outcome(member, Message, max_message_bytes) for member in members]
+
+
+def _outcome(text: bytes | msgspec.Raw, type: type[D], limit: int) -> D | InvalidMessage:  # noqa: A002
+    try:
+        return _read(text, type, limit)
+    except InvalidMessage as exc:
+        return exc
+
+
+def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D:  # noqa: A002
+    try:
+        # The value itself is only skipped over by the decoder, which does not look at its UTF-8;
+        # one bad byte in a text frame would cost the browser its connection (RFC 6455, 8.1).
+        bytes(text).decode()
+        draft = msgspec.json.decode(text, type=type)
+    except _MALFORMED as exc:
+        raise _diagnosis(text, type) from exc
+    if flaw := _flaw(draft, max_message_bytes):
+        raise flaw
+    return draft
+
+
+def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:  # noqa: A002
+    """Find the field that made the decoder refuse the whole."""
+    try:
+        bytes(text).decode()
+        present = _fields.decode(text)
+    except msgspec.ValidationError:
+        return InvalidMessage("a message is a JSON object", reason="not_an_object")
+    except _MALFORMED as exc:
+        return InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
+    for name in type.__struct_fields__:
+        if name not in present:
+            if name in ("sid", "message"):
+                return InvalidMessage(f"{name} is missing", reason=f"no_{name}", field=name)
+            continue
+        try:
+            msgspec.json.decode(present[name], type=_TYPES[name])
+        except _MALFORMED:
+            return _bad(name)
+    return InvalidMessage("the body is not JSON", reason="not_json")
+
+
+def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
+    """Check what a type alone cannot say."""
+    if len(draft.message) > max_message_bytes and _value_bytes(draft.message) > max_message_bytes:
+        detail = f"message is larger than {max_message_bytes} bytes"
+        return InvalidMessage(detail, reason="too_large", field="message")
+    if draft.key is None:
+        if draft.run is not None:
+            return _bad("run")
+        if draft.stall_s is not None:
+            return _bad("stall_s")
+    if isinstance(draft, Message) and draft.id is not None and parse_id(draft.id) is None:
+        return _bad("id")
+    return None
+
+
+def _bad(field: str) -> InvalidMessage:
+    return InvalidMessage(f"{field} must be {_RULES[field]}", reason=f"bad_{field}", field=field)
+
+
+def _value_bytes(message: msgspec.Raw) -> int:
+    """Measure a value as UTF-8: a string without quotes and escapes, anything else without blanks.
+
+    Only asked when the JSON text is over the limit: escapes and blanks never shrink a value.
+    """
+    try:
+        value = msgspec.json.decode(message)
+    except (*_MALFORMED, msgspec.MsgspecError):
+        return len(message)  # a number that no float holds: it stays as it was written
+    return len(value.encode()) if isinstance(value, str) else len(encode(value))
+
+
+def one_line(message: Message) -> str:
+    """Encode a message as one line of text, for people and pipes."""
+    return msgspec.json.format(encode(message), indent=-1).decode()
+
+
+# -- what browsers get ------------------------------------------------------------------------
+
+
+class _MessageFrame(msgspec.Struct, tag_field="type", tag="message", omit_defaults=True, gc=False):
+    sid: str
+    message: msgspec.Raw
+    id: str | None = None
+    ts: float | None = None
+    key: str | None = None
+    run: str | None = None
+    final: bool = False
+
+
+def message_frame(m: Message) -> bytes:
+    """Encode the `message` frame of `format=json`."""
+    return encode(_MessageFrame(m.sid, m.message, m.id, m.ts, m.key, m.run, m.final or False))
+
+
+def message_text(m: Message) -> bytes:
+    """Encode the frame of `format=text`: a string as it is, anything else as its JSON."""
+    text = bytes(m.message)
+    return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else text
+
+
+def frame(type: str, **fields: Any) -> bytes:  # noqa: A002
+    """Encode any other frame; fields that are None do not apply and are left out."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    return encode({"type": type, **present})

@@ -1,0 +1,105 @@
+"""What a browser may say, and the codes its socket is closed with."""
+
+from enum import IntEnum
+
+import msgspec
+
+from progress_ws.core.message import SID_RULE, is_sid, parse_positions
+from progress_ws.errors import ProtocolError
+
+PROTOCOL = 1
+FRAME_MAX_BYTES = 16 * 1024
+FOLLOWS_MAX = 256
+FRAMES_MAX, FRAMES_WINDOW_S = 100, 10.0
+QUERY_POSITIONS_MAX = 64
+FOLLOW_POSITIONS_MAX = 1024
+
+
+class CloseCode(IntEnum):
+    """Why a node closes a socket.
+
+    Standard codes and 4000 to 4399 mean "come back", 4400 to 4499 "do not, tell the
+    application". A client tests the range, so that it obeys codes it has never heard of.
+    Codes below 4000 are those of RFC 6455, section 7.4, and the IANA registry.
+    """
+
+    SERVER_ERROR = 1011
+    RESTARTING = 1012
+    FULL = 1013
+    SLOW_READER = 4001
+    TOO_MANY_FRAMES = 4290
+    BAD_QUERY = 4400
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """This socket also wants that session, from the positions given."""
+
+    sid: str
+    after: dict[str, int] | None
+
+
+class Unfollow(msgspec.Struct, frozen=True):
+    """This socket no longer wants that session."""
+
+    sid: str
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The browser asks whether anybody is there."""
+
+
+Request = Follow | Unfollow | Ping
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+class _Sid(msgspec.Struct):
+    sid: str | None = None
+
+
+class _After(msgspec.Struct):
+    after: list[str] | None = None
+
+
+def parse_frame(text: str) -> Request | None:
+    """Read a frame of a browser; None for a type that this version does not know.
+
+    Raises:
+        ProtocolError: it is no frame, or a field of it is wrong.
+    """
+    try:
+        kind = msgspec.json.decode(text, type=_Typed).type
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        detail = f'a frame is a JSON object with a "type": {exc}'
+        raise ProtocolError("bad_frame", detail) from exc
+    match kind:
+        case "ping":
+            return Ping()
+        case "follow":
+            sid = _sid(text)
+            return Follow(sid, _after(text, sid))
+        case "unfollow":
+            return Unfollow(_sid(text))
+        case _:
+            return None
+
+
+def _sid(text: str) -> str:
+    try:
+        sid = msgspec.json.decode(text, type=_Sid).sid
+    except msgspec.ValidationError:
+        sid = None
+    if sid is None or not is_sid(sid):
+        raise ProtocolError("bad_sid", f"a sid is {SID_RULE}", sid=sid and sid[:128])
+    return sid
+
+
+def _after(text: str, sid: str) -> dict[str, int] | None:
+    try:
+        ids = msgspec.json.decode(text, type=_After).after
+        return None if ids is None else parse_positions(ids, limit=FOLLOW_POSITIONS_MAX)
+    except ValueError as exc:  # msgspec's own errors are ValueErrors too
+        detail = f"after is a list of message ids: {exc}"
+        raise ProtocolError("bad_after", detail, sid=sid) from exc

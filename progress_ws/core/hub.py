@@ -1,0 +1,63 @@
+"""Which outboxes are attached to which session of this node; delivery to them."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from progress_ws.core.message import Message
+from progress_ws.core.outbox import Outbox, Update
+
+
+class Hub:
+    """Local delivery: what came over the exchange goes to this node's browsers, and never waits.
+
+    Attributes:
+        delivered: copies of messages put into outboxes.
+        discarded: messages that nobody on this node listened to.
+    """
+
+    def __init__(self) -> None:
+        self._attached: defaultdict[str, set[Outbox]] = defaultdict(set)
+        self.delivered = 0
+        self.discarded = 0
+
+    @property
+    def sessions(self) -> int:
+        """Count the sessions with at least one socket on this node."""
+        return len(self._attached)
+
+    def attach(self, sid: str, outbox: Outbox) -> None:
+        """From now on the outbox gets what is sent to the sid."""
+        self._attached[sid].add(outbox)
+
+    def detach(self, sid: str, outbox: Outbox) -> None:
+        """The outbox no longer gets what is sent to the sid."""
+        outboxes = self._attached.get(sid)
+        if outboxes is not None:
+            outboxes.discard(outbox)
+            if not outboxes:
+                del self._attached[sid]
+
+    @contextmanager
+    def attachments(self, outbox: Outbox) -> Iterator[set[str]]:
+        """Give the set of sids that one socket is attached to; leaving detaches from all of them.
+
+        Whoever attaches or detaches that outbox keeps the set true.
+        """
+        sids: set[str] = set()
+        try:
+            yield sids
+        finally:
+            for sid in sids:
+                self.detach(sid, outbox)
+
+    def deliver(self, message: Message) -> None:
+        """Put a message into every outbox attached to its sid."""
+        outboxes = self._attached.get(message.sid)
+        if outboxes is None:
+            self.discarded += 1
+            return
+        update = Update(message)
+        for outbox in outboxes:
+            outbox.offer(update)
+        self.delivered += len(outboxes)

@@ -1,0 +1,110 @@
+"""What a message is, which values its fields may have, and which of two messages wins."""
+
+import re
+import secrets
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+SID_RULE = "16 to 128 characters of A-Z a-z 0-9 . _ ~ -"
+KEY_MAX_CHARS = 128
+RUN_MAX_CHARS = 64
+DEDUPE_MAX_CHARS = 64
+SEQ_LIMIT = 2**53
+"""Numbers stay below this so that a JavaScript number holds them exactly."""
+
+_SID = r"\A[A-Za-z0-9._~-]{16,128}\Z"
+_PUBLISHER = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_SEQ = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_is_sid = re.compile(_SID).match
+
+Sid = Annotated[str, msgspec.Meta(pattern=_SID)]
+
+
+class Draft(msgspec.Struct, omit_defaults=True, gc=False):
+    """A message as somebody asks for it: before it has a number.
+
+    Attributes:
+        sid: whose message it is.
+        message: the JSON text of the value, untouched from sender to browser.
+        key: the name of the value that it updates; None: it stands for itself.
+        run: which run of the key it belongs to; runs are ordered bytewise.
+        final: the last message of its run.
+        stall_s: seconds within which the publisher promises news of the key.
+        dedupe: a name under which a repetition of the message is recognised.
+    """
+
+    sid: Sid
+    message: msgspec.Raw
+    key: Annotated[str, msgspec.Meta(max_length=KEY_MAX_CHARS)] | None = None
+    run: Annotated[str, msgspec.Meta(max_length=RUN_MAX_CHARS)] | None = None
+    final: bool | None = None
+    stall_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    dedupe: Annotated[str, msgspec.Meta(min_length=1, max_length=DEDUPE_MAX_CHARS)] | None = None
+
+
+class Message(Draft, omit_defaults=True, gc=False):
+    """A message as it crosses the exchange.
+
+    Attributes:
+        id: `<publisher>-<seq>`; None when the publisher does not number.
+        ts: Unix seconds by the publisher's clock: for showing, never for deciding.
+    """
+
+    id: str | None = None
+    ts: float | None = None
+
+
+class Number(NamedTuple):
+    """A message's place among all that its publisher sends."""
+
+    publisher: str
+    seq: int
+
+
+def new_sid() -> str:
+    """Mint a sid: 192 random bits, URL-safe."""
+    return secrets.token_urlsafe(24)
+
+
+def is_sid(text: str) -> bool:
+    """Tell whether a text has the form of a sid."""
+    return _is_sid(text) is not None
+
+
+def parse_id(text: str) -> Number | None:
+    """Split an id into publisher and number; None when it is not of that form."""
+    publisher, _, seq = text.rpartition("-")
+    if not _PUBLISHER.fullmatch(publisher) or not _SEQ.fullmatch(seq):
+        return None
+    return Number(publisher, int(seq)) if int(seq) < SEQ_LIMIT else None
+
+
+def supersedes(new: Draft, old: Draft) -> bool:
+    """Tell whether, of two messages with one sid and one key, the newly arrived one wins.
+
+    Runs are compared bytewise, which for UTF-8 is the order of code points and so Python's own.
+    Where one of the two has no run, the newest wins, also over a final one.
+    """
+    if new.run is None or old.run is None:
+        return True
+    if new.run == old.run:
+        return not old.final
+    return new.run > old.run
+
+
+def parse_positions(ids: list[str], *, limit: int) -> dict[str, int]:
+    """Turn the ids that a browser saw last into the last number seen of each publisher.
+
+    Raises:
+        ValueError: more than `limit` ids, or one that is no id; the text says which.
+    """
+    if len(ids) > limit:
+        raise ValueError(f"{len(ids)} ids, at most {limit} are allowed")
+    positions: dict[str, int] = {}
+    for text in ids:
+        number = parse_id(text)
+        if number is None:
+            raise ValueError(f"{text[:80]!r} is not an id of the form <publisher>-<seq>")
+        positions[number.publisher] = max(number.seq, positions.get(number.publisher, 0))
+    return positions

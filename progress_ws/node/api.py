@@ -1,0 +1,87 @@
+"""The HTTP API: publishing, minting sids, and who is there."""
+
+import hmac
+
+from aiohttp import hdrs, web
+
+from progress_ws.broker.sender import BufferFull
+from progress_ws.core import codec
+from progress_ws.core.message import new_sid
+from progress_ws.errors import InvalidMessage, PublishError
+from progress_ws.node.keys import CLUSTER, SENDER, SETTINGS
+from progress_ws.node.problems import problem
+
+BODY_MAX_BYTES = 8 * 1024 * 1024
+RETRY_AFTER_S = "2"
+_TOO_LARGE = ("too_large", "too_many")
+
+
+async def post_messages(request: web.Request) -> web.StreamResponse:
+    """`POST /api/v1/messages`: 202 once the broker has them all, else a problem and none."""
+    settings = request.app[SETTINGS]
+    if (refusal := _unauthorized(request, settings.publish_token)) is not None:
+        return refusal
+    try:
+        drafts = codec.decode_drafts(
+            await request.read(), max_message_bytes=settings.max_message_bytes
+        )
+        ids = await request.app[SENDER].send(
+            drafts, timeout_s=settings.publish_timeout_seconds, wait_for_room=False
+        )
+    except web.HTTPRequestEntityTooLarge:
+        return problem(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
+    except InvalidMessage as exc:
+        status = 413 if exc.reason in _TOO_LARGE else 400
+        return problem(status, exc.detail, field=exc.field, index=exc.index)
+    except BufferFull as exc:
+        return problem(429, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
+    except PublishError as exc:
+        return problem(503, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
+    return _json({"ids": ids, "cancel": []}, status=202)
+
+
+async def post_sessions(_request: web.Request) -> web.StreamResponse:
+    """`POST /api/v1/sessions`: mint a sid before connecting."""
+    return _json({"sid": new_sid()}, status=201)
+
+
+async def get_cluster(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/cluster`: every live node, and the totals."""
+    beats = request.app[CLUSTER].nodes()
+    nodes = [
+        {
+            "node": beat.node,
+            "version": beat.version,
+            "connections": beat.connections,
+            "sessions": beat.sessions,
+        }
+        for beat in beats
+    ]
+    totals = {
+        "nodes": len(beats),
+        "connections": sum(beat.connections for beat in beats),
+        "sessions": sum(beat.sessions for beat in beats),
+    }
+    return _json({"node": request.app[SETTINGS].node, "nodes": nodes, "totals": totals})
+
+
+def _unauthorized(request: web.Request, token: str | None) -> web.Response | None:
+    if token is None:
+        detail = "publishing over HTTP is off: set PROGRESS_WS_PUBLISH_TOKEN on the node"
+        return problem(403, detail)
+    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip().encode("utf-8", "surrogateescape"), token.encode()
+    ):
+        return None
+    detail = "send the header Authorization: Bearer <publish token>"
+    return problem(401, detail, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(
+        body=codec.encode(value),
+        status=status,
+        content_type="application/json",
+        headers={hdrs.CACHE_CONTROL: "no-store"},
+    )

@@ -1,0 +1,36 @@
+"""A graceful end: browsers are sent away one by one, so that they do not come back all at once."""
+
+import asyncio
+import random
+from contextlib import suppress
+
+import structlog
+
+from progress_ws.core.frames import CloseCode
+from progress_ws.node.sockets import Sockets
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.05
+GRACE_S = 2.0
+"""For the last browsers to answer their close frame."""
+
+
+async def drain(sockets: Sockets, *, over_s: float) -> None:
+    """Take no new sockets, close the open ones with 1012 spread over `over_s` seconds."""
+    sockets.draining = True
+    leaving = list(sockets)
+    random.shuffle(leaving)
+    log.info("draining", connections=len(leaving), over_s=over_s)
+    loop = asyncio.get_running_loop()
+    started_s, count = loop.time(), len(leaving)
+    while leaving and len(sockets):
+        elapsed_s = loop.time() - started_s
+        due = count if elapsed_s >= over_s else int(count * elapsed_s / over_s) + 1
+        while leaving and count - len(leaving) < due:
+            leaving.pop().end(CloseCode.RESTARTING, "node restarting")
+        if leaving:
+            await asyncio.sleep(TICK_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE_S):
+            await sockets.empty.wait()

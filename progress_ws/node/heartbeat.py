@@ -1,0 +1,94 @@
+"""A node's heartbeat: says that it is there, and proves to itself that it hears."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from progress_ws.broker.seam import Feed, LinkLost
+from progress_ws.broker.sender import Sender
+from progress_ws.core import codec
+from progress_ws.core.cluster import HEARTBEAT_INTERVAL_S, Cluster, Heartbeat
+from progress_ws.core.hub import Hub
+from progress_ws.core.intake import HEARTBEAT
+from progress_ws.node.sockets import Sockets
+
+log = structlog.get_logger(__name__)
+
+EAGER_INTERVAL_S = 0.2
+"""While nothing comes back: ready soon after a start or a reconnect."""
+LEAVE_TIMEOUT_S = 1.0
+
+
+class Pulse:
+    """Sends heartbeats through the exchange and has a deaf feed subscribe anew."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        instance: str,
+        version: str,
+        cluster: Cluster,
+        feed: Feed,
+        sender: Sender,
+        hub: Hub,
+        sockets: Sockets,
+    ) -> None:
+        self._node, self._instance, self._version = node, instance, version
+        self._cluster, self._feed, self._sender = cluster, feed, sender
+        self._hub, self._sockets = hub, sockets
+        self._beat: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        try:
+            while True:
+                self._tell_trouble()
+                if self._beat is None or self._beat.done():
+                    self._beat = asyncio.create_task(self._announce())
+                if self._cluster.is_deaf():
+                    log.warning("deaf: heartbeats go out and do not come back; subscribing anew")
+                    self._feed.resubscribe("heartbeats went out and did not come back")
+                hears = self._cluster.hears_itself(self._feed.reconnects)
+                await asyncio.sleep(HEARTBEAT_INTERVAL_S if hears else EAGER_INTERVAL_S)
+        finally:
+            if self._beat is not None:
+                self._beat.cancel()
+
+    async def leave(self) -> None:
+        """Tell the others that this node goes, if the broker takes it at once."""
+        with suppress(LinkLost, TimeoutError):
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._sender.announce(HEARTBEAT, self._encoded(leaving=True))
+
+    async def _announce(self) -> None:
+        """One at a time and never cancelled on the way: a broker in an alarm keeps it waiting."""
+        with suppress(LinkLost):
+            await self._sender.announce(HEARTBEAT, self._encoded())
+            self._cluster.confirmed()
+
+    def _encoded(self, *, leaving: bool = False) -> bytes:
+        return codec.encode(
+            Heartbeat(
+                node=self._node,
+                instance=self._instance,
+                version=self._version,
+                connections=len(self._sockets),
+                sessions=self._hub.sessions,
+                subscription=self._feed.reconnects,
+                leaving=leaving,
+            )
+        )
+
+    def _tell_trouble(self) -> None:
+        """Log what keeps this node from its broker once, and when it is over."""
+        trouble = self._feed.trouble or self._sender.trouble
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is None:
+            log.info("connected to the broker")
+        else:
+            log.warning("not connected to the broker", reason=trouble)

@@ -1,0 +1,132 @@
+"""Prometheus metrics: counted where things happen as plain integers, read when they are scraped."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from progress_ws.broker.seam import Feed
+from progress_ws.broker.sender import Sender
+from progress_ws.core.hub import Hub
+from progress_ws.core.intake import Intake
+from progress_ws.node.lag import Lag
+from progress_ws.node.sockets import Sockets
+
+_LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+class Metrics:
+    """All metrics of one node; every name begins with `progress_ws_` and has a label `node`."""
+
+    def __init__(self, node: str) -> None:
+        self._registry = CollectorRegistry()
+        self.written_s = Histogram(
+            "progress_ws_publish_to_write_seconds",
+            "From the publisher's timestamp to the write to a browser (two hosts' clocks).",
+            ["node"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self._registry,
+        ).labels(node)
+
+    def register(self, collector: Collector) -> None:
+        """Add what a collector reads to every scrape."""
+        self._registry.register(collector)
+
+    def text(self) -> bytes:
+        """Return what Prometheus scrapes."""
+        return generate_latest(self._registry)
+
+
+class NodeCollector(Collector):
+    """Reads the counters of a node's parts."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        hub: Hub,
+        intake: Intake,
+        feed: Feed,
+        sender: Sender,
+        sockets: Sockets,
+        lag: Lag,
+    ) -> None:
+        self._node = node
+        self._hub, self._intake, self._sockets, self._lag = hub, intake, sockets, lag
+        self._feed, self._sender = feed, sender
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client`."""
+        hub, intake, feed, sender = self._hub, self._intake, self._feed, self._sender
+        yield self._gauge("connections", "Open sockets.", len(self._sockets))
+        yield self._gauge("sessions", "Sids with at least one socket here.", hub.sessions)
+        yield self._count("messages_received", "Well-formed messages received.", intake.received)
+        yield self._count("messages_repeated", "Dropped: number seen before.", intake.repeated)
+        yield self._count("messages_delivered", "Copies put into outboxes.", hub.delivered)
+        yield self._count("messages_discarded", "Nobody here listened.", hub.discarded)
+        yield self._counts(
+            "messages_rejected", "No messages, by reason.", "reason", intake.rejected
+        )
+        yield self._counts("closes", "Closed sockets by code.", "code", self._sockets.closes)
+        sides = (("consuming", feed), ("publishing", sender))
+        yield self._gauges(
+            "broker_connected",
+            "1 while connected to the broker.",
+            "side",
+            {side: float(part.trouble is None) for side, part in sides},
+        )
+        yield self._counts(
+            "broker_reconnects",
+            "Connections to the broker that were lost.",
+            "side",
+            {side: part.reconnects for side, part in sides},
+        )
+        yield self._gauge("publish_unconfirmed", "Messages without a confirm.", len(sender))
+        yield self._gauge(
+            "event_loop_lag_seconds", "Worst since the last scrape.", self._lag.worst()
+        )
+
+    def _gauge(self, name: str, text: str, value: float) -> Metric:
+        family = GaugeMetricFamily(f"progress_ws_{name}", text, labels=["node"])
+        family.add_metric([self._node], value)
+        return family
+
+    def _gauges(self, name: str, text: str, label: str, values: dict[str, float]) -> Metric:
+        family = GaugeMetricFamily(f"progress_ws_{name}", text, labels=["node", label])
+        for key, value in values.items():
+            family.add_metric([self._node, key], value)
+        return family
+
+    def _count(self, name: str, text: str, value: int) -> Metric:
+        family = CounterMetricFamily(f"progress_ws_{name}", text, labels=["node"])
+        family.add_metric([self._node], value)
+        return family
+
+    def _counts(self, name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+        family = CounterMetricFamily(f"progress_ws_{name}", text, labels=["node", label])
+        for key, value in values.items():
+            family.add_metric([self._node, key], value)
+        return family
+
+
+class _Merged(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def merge(families: Iterable[Metric]) -> bytes:
+    """Write the metrics of several workers as one scrape; their `node` labels tell them apart."""
+    merged: dict[str, Metric] = {}
+    for family in families:
+        if family.name in merged:
+            merged[family.name].samples.extend(family.samples)
+        else:
+            merged[family.name] = family
+    registry = CollectorRegistry()
+    registry.register(_Merged(merged.values()))
+    return generate_latest(registry)

@@ -1,0 +1,173 @@
+"""The settings of a node: read once, at the door, from a mapping of environment variables."""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from progress_ws.errors import SettingsError
+
+PREFIX = "PROGRESS_WS_"
+
+T = TypeVar("T")
+
+
+class _WrongError(Exception):
+    """What is allowed instead."""
+
+
+def _text(pattern: str, allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise _WrongError(allowed)
+        return text
+
+    return parse
+
+
+def _number(kind: Callable[[str], T], low: float, high: float) -> Callable[[str], T]:
+    noun = "whole number" if kind is int else "number"
+
+    def parse(text: str) -> T:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise _WrongError(f"a {noun} from {low:g} to {high:.15g}") from None
+        if not low <= value <= high:  # type: ignore[operator]  # int and float only
+            raise _WrongError(f"a {noun} from {low:g} to {high:.15g}")
+        return value
+
+    return parse
+
+
+def _amqp_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or port == 0:
+        raise _WrongError(
+            "amqp://user:password@host:port/vhost or amqps://…, or unset for the embedded broker"
+        )
+    return text
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s,]+", origin):
+            raise _WrongError("origins like https://example.com, comma-separated, or * for any")
+    return origins
+
+
+def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002
+    metadata = {"parse": parse, "help": help, "secret": secret}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+_SECONDS_MAX = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of it; section 8 of the README's reference. Secrets do not show in the repr."""
+
+    host: str = _setting(
+        "127.0.0.1", _text(r"[^\s/]+", "a host name or an address"), "address to listen on"
+    )
+    port: int = _setting(8080, _number(int, 0, 65535), "port to listen on; 0: any free one")
+    amqp_url: str | None = _setting(
+        None, _amqp_url, "RabbitMQ; unset: an embedded broker, one node", secret=True
+    )
+    prefix: str = _setting(
+        "progress-ws",
+        _text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        "name of the exchange, and what other names on the broker begin with",
+    )
+    node: str = _setting(
+        lambda: f"{socket.gethostname()}-{os.getpid()}",
+        _text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        "name of this node; default: host name and pid",
+    )
+    workers: int = _setting(1, _number(int, 1, 256), "processes that share the port, each a node")
+    publish_token: str | None = _setting(
+        None,
+        _text(r"[!-~]{8,}", "at least 8 printable characters without blanks"),
+        "bearer token of the HTTP publish API",
+        secret=True,
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), _origins, "origins of pages that may connect, besides the same"
+    )
+    history_seconds: float = _setting(
+        300.0, _number(float, 0, _SECONDS_MAX), "age up to which messages are retained"
+    )
+    history_bytes: int = _setting(67108864, _number(int, 0, 2**40), "memory for retained messages")
+    max_message_bytes: int = _setting(65536, _number(int, 1, 2**24), "largest message, as UTF-8")
+    max_connections: int = _setting(20000, _number(int, 1, 10**7), "open sockets")
+    publish_timeout_seconds: float = _setting(
+        5.0, _number(float, 0.001, _SECONDS_MAX), "wait for the broker's confirm"
+    )
+    drain_seconds: float = _setting(
+        10.0, _number(float, 0, _SECONDS_MAX), "over which sockets are closed at the end"
+    )
+    log_level: str = _setting(
+        "info",
+        _text("debug|info|warning|error|critical", "debug, info, warning, error or critical"),
+        "least level that is logged",
+    )
+    log_format: str = _setting(
+        "auto",
+        _text("auto|console|json", "auto, console or json"),
+        "console on a terminal, else json",
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings; a variable that is empty counts as unset.
+
+        Raises:
+            SettingsError: one line with the variable, its value and what is allowed.
+        """
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            name = variable(setting.name)
+            text = environ.get(name, "")
+            if not text:
+                continue
+            try:
+                values[setting.name] = setting.metadata["parse"](text)
+            except _WrongError as wrong:
+                shown = censored(text) if setting.metadata["secret"] else text
+                raise SettingsError(f"{name}={shown!r} is wrong: it must be {wrong}") from None
+        settings = cls(**values)
+        if settings.workers > 1 and settings.amqp_url is None:
+            raise SettingsError(
+                f"{variable('workers')}={settings.workers} is wrong: it must be 1, or "
+                f"{variable('amqp_url')} must be set, because workers meet at RabbitMQ"
+            )
+        return settings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def censored(text: str) -> str:
+    """Show a URL without its password, and of any other secret nothing."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "…"
+    if not parts.netloc:
+        return "…"
+    user, at, host = parts.netloc.rpartition("@")
+    shown = f"{user.partition(':')[0]}:…@{host}" if at else host
+    return urlunsplit((parts.scheme, shown, parts.path, "", ""))

@@ -1,0 +1,266 @@
+"""One WebSocket: a reader, a writer, and one way to end."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import structlog
+from aiohttp import WSMessage, WSMsgType, web
+
+from progress_ws.core import codec
+from progress_ws.core.frames import (
+    FOLLOWS_MAX,
+    FRAMES_MAX,
+    FRAMES_WINDOW_S,
+    PROTOCOL,
+    CloseCode,
+    Follow,
+    Ping,
+    Unfollow,
+    parse_frame,
+)
+from progress_ws.core.hub import Hub
+from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.quota import FrameQuota
+from progress_ws.errors import ProtocolError
+
+log = structlog.get_logger(__name__)
+
+PING_S = 25
+STALLED_AFTER_S = 15.0
+"""A reader that has not taken one write (about 64 KiB) in this time is let go."""
+LINGER_S = 30.0
+"""How long a close frame waits behind what the browser has not read yet."""
+ABNORMAL = 1006
+"""In logs and metrics: the connection ended without a close frame (RFC 6455, 7.4.1)."""
+
+OnWritten = Callable[[float], None]
+"""Told the seconds from the publisher's timestamp to the write, for each message."""
+
+
+class Sockets:
+    """All sockets of this node.
+
+    Attributes:
+        draining: no new ones are taken.
+        empty: set while none is open.
+        closes: how many ended, by close code.
+    """
+
+    def __init__(self, *, limit: int) -> None:
+        self._open: set[Socket] = set()
+        self._limit = limit
+        self.draining = False
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self.closes: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator["Socket"]:
+        return iter(tuple(self._open))
+
+    @property
+    def full(self) -> bool:
+        """Tell whether one more would be too many."""
+        return len(self._open) >= self._limit
+
+    def add(self, socket: "Socket") -> None:
+        """Note an open socket."""
+        self._open.add(socket)
+        self.empty.clear()
+
+    def remove(self, socket: "Socket", code: int) -> None:
+        """Note its end."""
+        self._open.discard(socket)
+        if not self._open:
+            self.empty.set()
+        self.closes[str(code)] += 1
+
+
+class Socket:
+    """A browser's connection from the welcome to the close.
+
+    The handler's own task reads; one task writes what the outbox holds. Whoever wants the socket
+    closed (the outbox that overflows, the drain, a limit) calls `end`, a plain call.
+    """
+
+    def __init__(
+        self,
+        websocket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        *,
+        hub: Hub,
+        node: str,
+        on_written: OnWritten,
+        as_text: bool = False,
+    ) -> None:
+        self._websocket = websocket
+        self._transport = transport
+        self._hub = hub
+        self._node = node
+        self._on_written = on_written
+        self._as_text = as_text
+        self._outbox = Outbox(on_overflow=self._overflow)
+        self._quota = FrameQuota(limit=FRAMES_MAX, window_s=FRAMES_WINDOW_S)
+        self._sid = ""
+        self._sids: set[str] = set()
+        self._code: CloseCode | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[None] | None = None
+        self._written = 0
+
+    async def run(self, sid: str, *, after: dict[str, int] | None) -> int:
+        """Serve the browser until either side ends it; return the close code.
+
+        Args:
+            sid: attach to this session; empty: to none.
+            after: the position that the browser resumes from.
+        """
+        started_s = time.monotonic()
+        with self._hub.attachments(self._outbox) as self._sids:
+            self._welcome(sid, after)
+            self._writer = asyncio.create_task(self._write())
+            try:
+                await self._read()
+            except Exception:
+                log.exception("socket failed")
+                self.end(CloseCode.SERVER_ERROR, "server error")
+            finally:
+                await self._settle()
+        code = self._code or self._websocket.close_code or ABNORMAL
+        duration_s = round(time.monotonic() - started_s, 3)
+        log.info("socket closed", code=int(code), duration_s=duration_s, written=self._written)
+        return int(code)
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Begin to close, at once and without waiting; what has not been written is dropped."""
+        if self._farewell is None and not self._websocket.closed:
+            self._code = code
+            self._outbox.close()
+            if self._writer is not None:
+                self._writer.cancel()
+            self._farewell = asyncio.create_task(self._say_goodbye(code, reason))
+
+    # -- writing --------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            batch = await self._outbox.take()
+            now = time.time()
+            try:
+                async with asyncio.timeout(STALLED_AFTER_S):
+                    for item in batch:
+                        await self._write_one(item, now)
+            except TimeoutError:
+                self.end(CloseCode.SLOW_READER, "slow reader")
+                return
+            except ConnectionError:
+                return  # the reader notices too, and ends the socket
+
+    async def _write_one(self, item: Update | bytes, now: float) -> None:
+        if isinstance(item, bytes):
+            frame = item
+        else:
+            frame = item.text() if self._as_text else item.frame()
+            if item.message.ts is not None:
+                self._on_written(now - item.message.ts)
+        self._written += 1
+        await self._websocket.send_frame(frame, WSMsgType.TEXT)
+
+    def _overflow(self) -> None:
+        self.end(CloseCode.SLOW_READER, "slow reader")
+
+    async def _say_goodbye(self, code: CloseCode, reason: str) -> None:
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await self._websocket.close(code=code, message=reason.encode())
+        except (TimeoutError, ConnectionError):
+            pass  # it never read that far
+        finally:
+            self._transport.abort()  # `close` would wait for ever for a reader that stalls
+
+    async def _settle(self) -> None:
+        """Leave nothing behind: end the writer, or wait until the close has been said."""
+        assert self._writer is not None
+        if self._farewell is None:
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+            if self._websocket.close_code == ABNORMAL:
+                self._transport.abort()
+        else:
+            await asyncio.wait([self._writer, self._farewell])
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        clock = asyncio.get_running_loop().time
+        async for message in self._websocket:
+            if message.type is WSMsgType.ERROR:
+                return
+            if not self._quota.spend(clock()):
+                self.end(CloseCode.TOO_MANY_FRAMES, "too many frames")
+                return
+            if not self._as_text:
+                self._answer(message)
+
+    def _answer(self, message: WSMessage) -> None:
+        try:
+            if message.type is not WSMsgType.TEXT:
+                raise ProtocolError("bad_frame", "frames are text")
+            match parse_frame(message.data):
+                case Ping():
+                    self._say("pong", ts=round(time.time(), 3))
+                case Follow(sid, after):
+                    self._follow(sid, after)
+                case Unfollow(sid):
+                    self._unfollow(sid)
+        except ProtocolError as exc:
+            self._say("error", code=exc.code, detail=exc.detail, sid=exc.sid)
+
+    # -- sessions -------------------------------------------------------------------------------
+
+    def _welcome(self, sid: str, after: dict[str, int] | None) -> None:
+        self._sid = sid
+        if sid:
+            self._attach(sid)
+        if self._as_text:
+            self._outbox.push(f"连接成功{sid}".encode())
+            return
+        self._say(
+            "welcome",
+            sid=sid or None,
+            node=self._node,
+            protocol=PROTOCOL,
+            ping_s=PING_S,
+            recovered=_recovered(after),
+        )
+
+    def _follow(self, sid: str, after: dict[str, int] | None) -> None:
+        if sid not in self._sids:
+            if len(self._sids - {self._sid}) >= FOLLOWS_MAX:
+                detail = f"a socket follows at most {FOLLOWS_MAX} sessions"
+                raise ProtocolError("too_many_follows", detail, sid=sid)
+            self._attach(sid)
+        self._say("followed", sid=sid, recovered=_recovered(after))
+
+    def _unfollow(self, sid: str) -> None:
+        if sid not in self._sids:
+            raise ProtocolError("not_attached", "this socket is not attached to it", sid=sid)
+        self._sids.discard(sid)
+        self._hub.detach(sid, self._outbox)
+        self._say("unfollowed", sid=sid)
+
+    def _attach(self, sid: str) -> None:
+        self._sids.add(sid)
+        self._hub.attach(sid, self._outbox)
+
+    def _say(self, type: str, **fields: object) -> None:  # noqa: A002
+        self._outbox.push(codec.frame(type, **fields))
+
+
+def _recovered(after: dict[str, int] | None) -> bool | None:
+    """Answer a position: this node retains nothing, so anything after it may be missing."""
+    return False if after else None

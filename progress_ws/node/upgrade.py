@@ -1,0 +1,96 @@
+"""`GET /websocket/progress`: who may have a socket, and what it asks for."""
+
+import secrets
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from progress_ws.core.frames import FRAME_MAX_BYTES, QUERY_POSITIONS_MAX, CloseCode
+from progress_ws.core.message import SID_RULE, is_sid, new_sid, parse_positions
+from progress_ws.node import origins
+from progress_ws.node.keys import HUB, METRICS, SETTINGS, SOCKETS
+from progress_ws.node.sockets import LINGER_S, PING_S, Socket
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a browser asks for in the URL.
+
+    Attributes:
+        sid: attach to this session; empty: to none.
+        after: its position, as the last number seen of each publisher.
+        as_text: `format=text`, the wire of the original article.
+    """
+
+    sid: str
+    after: dict[str, int] | None = None
+    as_text: bool = False
+
+
+def parse_query(query: dict[str, str]) -> Query:
+    """Read the query; a sid is minted where there is none.
+
+    Raises:
+        ValueError: with the reason for the browser, at most 123 bytes as a close frame has it.
+    """
+    sid = query.get("sid", "") if "sid" in query else new_sid()
+    if sid and not is_sid(sid):
+        raise ValueError(f"a sid is {SID_RULE}")
+    format_ = query.get("format", "json")
+    if format_ not in ("json", "text"):
+        raise ValueError("format is json or text")
+    ids = query.get("after", "")
+    try:
+        after = parse_positions(ids.split(","), limit=QUERY_POSITIONS_MAX) if ids else None
+    except ValueError as exc:
+        detail = f"after is at most {QUERY_POSITIONS_MAX} message ids, comma-separated"
+        raise ValueError(detail) from exc
+    return Query(sid, after, as_text=format_ == "text")
+
+
+async def progress_socket(request: web.Request) -> web.StreamResponse:
+    """Upgrade and serve one browser. Refusals that a browser should see are close codes."""
+    settings, sockets = request.app[SETTINGS], request.app[SOCKETS]
+    origins.check(request, settings.allowed_origins)
+    if sockets.draining:
+        raise web.HTTPServiceUnavailable(text="draining\n", headers={"Retry-After": "1"})
+    websocket = web.WebSocketResponse(
+        heartbeat=PING_S,
+        compress=False,
+        max_msg_size=FRAME_MAX_BYTES + 1,  # aiohttp refuses what reaches its limit
+        timeout=LINGER_S,
+    )
+    await websocket.prepare(request)
+    transport = request.transport
+    if transport is None:
+        return websocket  # gone already
+    refusal: tuple[CloseCode, str] | None = None
+    query = Query("")
+    try:
+        query = parse_query(dict(request.query))
+    except ValueError as exc:
+        refusal = CloseCode.BAD_QUERY, str(exc)
+    if sockets.full:
+        refusal = CloseCode.FULL, "full, come back later"
+    if refusal is not None:
+        code, reason = refusal
+        sockets.closes[str(int(code))] += 1
+        await websocket.close(code=code, message=reason.encode())
+        return websocket
+    socket = Socket(
+        websocket,
+        transport,
+        hub=request.app[HUB],
+        node=settings.node,
+        on_written=request.app[METRICS].written_s.observe,
+        as_text=query.as_text,
+    )
+    sockets.add(socket)
+    code_seen = 1006
+    try:
+        with structlog.contextvars.bound_contextvars(connection=secrets.token_hex(4)):
+            code_seen = await socket.run(query.sid, after=query.after)
+    finally:
+        sockets.remove(socket, code_seen)
+    return websocket

@@ -1,0 +1,147 @@
+"""Several node processes on one port: started, watched, started again, stopped together."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from progress_ws.core.backoff import Backoff
+from progress_ws.node import logs
+from progress_ws.node.server import CreateApp, cannot_listen, run_node
+from progress_ws.node.settings import Settings
+from progress_ws.node.siblings import Siblings
+
+log = structlog.get_logger(__name__)
+
+HEALTHY_AFTER_S = 5.0
+STOP_GRACE_S = 15.0
+"""Beyond the drain; then a worker that does not end is killed."""
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+def supervise(settings: Settings, create_app: CreateApp) -> int:
+    """Run the workers until SIGTERM or SIGINT; return the exit status.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    with _reserved_port(settings) as port, tempfile.TemporaryDirectory(prefix="progress-ws-") as d:
+        crew = _Crew(replace(settings, port=port), create_app, Path(d))
+        return crew.run()
+
+
+class _Crew:
+    def __init__(self, settings: Settings, create_app: CreateApp, folder: Path) -> None:
+        self._settings = settings
+        self._create_app = create_app
+        self._folder = folder
+        self._workers: dict[int, SpawnProcess] = {}
+        self._started_s: dict[int, float] = {}
+        self._due_s: dict[int, float] = {}
+        self._backoff = Backoff(first_s=0.5, cap_s=10.0)
+        self._signal: int | None = None
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        for worker in range(1, self._settings.workers + 1):
+            self._start(worker)
+        while self._signal is None:
+            self._watch()
+        return self._stop(self._signal)
+
+    def _start(self, worker: int) -> None:
+        self._due_s.pop(worker, None)
+        process = _spawn.Process(
+            target=_work,
+            args=(self._settings, self._create_app, self._folder, worker),
+            name=f"progress-ws worker {worker}",
+        )
+        process.start()
+        self._workers[worker] = process
+        self._started_s[worker] = time.monotonic()
+
+    def _watch(self) -> None:
+        """Wait a moment for an end; start again what ended, later the more often it happens."""
+        wait([process.sentinel for process in self._workers.values()], timeout=0.2)
+        now = time.monotonic()
+        for worker, process in list(self._workers.items()):
+            if self._signal is None and not process.is_alive():
+                del self._workers[worker]
+                if now - self._started_s[worker] > HEALTHY_AFTER_S:
+                    self._backoff.reset()
+                delay_s = self._backoff.next_s()
+                self._due_s[worker] = now + delay_s
+                log.error("worker died", worker=worker, exitcode=process.exitcode, again_s=delay_s)
+        for worker, due_s in list(self._due_s.items()):
+            if self._signal is None and now >= due_s:
+                self._start(worker)
+
+    def _stop(self, number: int) -> int:
+        deadline_s = time.monotonic() + self._settings.drain_seconds + STOP_GRACE_S
+        for process in self._workers.values():
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
+        for process in self._workers.values():
+            process.join(max(0.0, deadline_s - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+        return 0 if all(process.exitcode == 0 for process in self._workers.values()) else 1
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signal = number
+
+
+@contextmanager
+def _reserved_port(settings: Settings) -> Iterator[int]:
+    """Hold the port for the workers, who share it (SO_REUSEPORT), and for nobody else.
+
+    The first bind has no SO_REUSEPORT: another server on the port is an error, not a partner. A
+    socket that is bound and does not listen gets no connections.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()  # with SO_REUSEADDR only this finds another that listens
+            port: int = probe.getsockname()[1]
+        with socket.socket(family, socket.SOCK_STREAM) as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind((address[0], port, *address[2:]))
+            yield port
+    except OSError as exc:
+        raise cannot_listen(settings, exc) from exc
+
+
+def _work(settings: Settings, create_app: CreateApp, folder: Path, worker: int) -> None:
+    """One worker process: a node of its own, under the name with its number."""
+    logs.configure(settings)
+    own = replace(settings, node=f"{settings.node}-{worker}", workers=1)
+    siblings = Siblings(folder, own=worker, count=settings.workers)
+    raise SystemExit(asyncio.run(_run(own, create_app, siblings)))
+
+
+async def _run(settings: Settings, create_app: CreateApp, siblings: Siblings) -> int:
+    stop = asyncio.Event()
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # a supervisor that was killed takes its workers along, gracefully
+        asyncio.get_running_loop().add_reader(int(parent.sentinel), stop.set)
+    return await run_node(settings, create_app, siblings=siblings, stop=stop)

@@ -1,0 +1,82 @@
+"""The link of a publisher to a node's HTTP API, where a worker cannot reach RabbitMQ."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import msgspec
+
+from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.core import codec
+from progress_ws.core.backlog import Batch
+from progress_ws.errors import InvalidMessage
+
+REQUEST_TIMEOUT_S = 15.0
+"""Longer than a node waits for its broker: the node's own answer says more than a timeout."""
+
+
+class _Accepted(msgspec.Struct):
+    ids: list[str]
+
+
+class _Problem(msgspec.Struct):
+    title: str = ""
+    detail: str = ""
+
+
+@asynccontextmanager
+async def open_link(url: str, *, token: str) -> AsyncIterator["HttpLink"]:
+    """Open a session with a node; requests will say whether it can be reached."""
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        yield HttpLink(session, url.rstrip("/") + "/api/v1/messages")
+
+
+class HttpLink:
+    """One request after the other: only then are they ordered."""
+
+    window = 1
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def put(self, batch: Batch) -> list[str]:
+        """See `Link.put`. The node numbers; our own number makes a repetition harmless."""
+        members = [
+            entry.text if entry.draft.dedupe else codec.with_field(entry.text, "dedupe", id_)
+            for entry, id_ in zip(batch.entries, batch.ids, strict=True)
+        ]
+        body = b"[%b]" % b",".join(members)
+        try:
+            async with self._session.post(
+                self._url, data=body, headers={"Content-Type": "application/json"}
+            ) as response:
+                return await self._ids(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
+
+    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+        """See `Link.announce`; publishers over HTTP have nothing to announce."""
+        raise NotImplementedError
+
+    async def lost(self) -> None:
+        """See `Link.lost`; each request finds out for itself."""
+        await asyncio.get_running_loop().create_future()
+
+    async def _ids(self, response: aiohttp.ClientResponse) -> list[str]:
+        body = await response.read()
+        if response.status == 202:
+            return codec.decode(body, _Accepted).ids
+        try:
+            problem = codec.decode(body, _Problem)
+        except InvalidMessage:
+            problem = _Problem()  # not from a node: a proxy's page, say
+        said = f"{self._url} answered {response.status}: {problem.detail or problem.title}"
+        if response.status in (400, 413):
+            raise InvalidMessage(said, reason="refused")
+        if response.status in (401, 403, 404, 405):
+            raise LinkRefused(said)
+        raise LinkLost(said)
