@@ -61,6 +61,8 @@ class Sender:
         self.reconnects = 0
         self._open_link = open_link
         self._backlog = Backlog(publisher=self.publisher, max_bytes=max_buffer_bytes)
+        self._backoff = Backoff(first_s=0.1, cap_s=1.0)
+        self._last_trouble: str | None = None
         self._link: Link | None = None
         self._more = asyncio.Event()
         self._room = asyncio.Event()
@@ -71,18 +73,19 @@ class Sender:
 
     async def run(self) -> None:
         """Keep a link open and send over it, until cancelled."""
-        backoff = Backoff(first_s=0.1, cap_s=1.0)
         while True:
             try:
-                await self._run_once(backoff)
+                await self._run_once()
             except LinkLost as exc:
-                self.trouble = str(exc)
+                if self.trouble is None:
+                    self.reconnects += 1
+                self.trouble = self._last_trouble = str(exc)
                 self._backlog.rewind()
                 if isinstance(exc, LinkRefused):
                     self._backlog.fail_awaited(PublishError(self.trouble))
             finally:
                 self._link = None
-            await asyncio.sleep(backoff.next_s())
+            await asyncio.sleep(self._backoff.next_s())
 
     def post(self, draft: Draft) -> bool:
         """Take a message to be sent as soon as possible; False when the buffer is full."""
@@ -142,13 +145,12 @@ class Sender:
             await self._room.wait()
         self._more.set()
 
-    async def _run_once(self, backoff: Backoff) -> None:
+    async def _run_once(self) -> None:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S) as opening, self._open_link() as link:
                 opening.reschedule(None)
                 self._link = link
                 self.trouble = None
-                backoff.reset()
                 await self._pump(link)
         except TimeoutError as exc:
             raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
@@ -171,6 +173,9 @@ class Sender:
     async def _put(self, link: Link, batch: Batch, window: asyncio.Semaphore) -> None:
         try:
             self._backlog.confirm(batch, await link.put(batch))
+            # Only now the link has proved good: some open and refuse whatever they are given.
+            self._last_trouble = None
+            self._backoff.reset()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
             self._more.set()
@@ -178,5 +183,5 @@ class Sender:
         self._room.set()
 
     def _why(self, timeout_s: float) -> str:
-        reason = self.trouble or "connected, but it did not confirm (an alarm on the broker?)"
+        reason = self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
         return f"not confirmed within {timeout_s:g} s, it may still arrive: {reason}"

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import structlog
 from aiohttp import WSMessage, WSMsgType, web
@@ -174,13 +175,12 @@ class Socket:
         self.end(CloseCode.SLOW_READER, "slow reader")
 
     async def _say_goodbye(self, code: CloseCode, reason: str) -> None:
-        try:
+        loop = asyncio.get_running_loop()
+        # Closing a transport waits for what the browser has not read; this bounds the wait.
+        loop.call_later(LINGER_S, self._transport.abort)
+        with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(LINGER_S):
                 await self._websocket.close(code=code, message=reason.encode())
-        except (TimeoutError, ConnectionError):
-            pass  # it never read that far
-        finally:
-            self._transport.abort()  # `close` would wait for ever for a reader that stalls
 
     async def _settle(self) -> None:
         """Leave nothing behind: end the writer, or wait until the close has been said."""
