@@ -130,7 +130,7 @@ def decode_drafts(body: bytes, *, max_message_bytes: int) -> list[Draft]:
 
 
 def _is_array(body: bytes) -> bool:
-    return body[:64].lstrip(b" \t\r\n").startswith(b"[")
+    return body.lstrip(b" \t\r\n").startswith(b"[")
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from progress_ws.errors import SettingsError
 
@@ -64,8 +64,23 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _setting(default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002
-    metadata = {"parse": parse, "help": help, "secret": secret}
+def censored(url: str) -> str:
+    """Show a URL without user and password, even where a stray `/`, `#` or `?` spoils its parts."""
+    scheme, colon, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}://…@{place}" if colon and at else url
+
+
+def _setting(
+    default: Any,
+    parse: Callable[[str], Any],
+    help: str,  # noqa: A002
+    *,
+    shown: Callable[[str], str] | None = None,
+) -> Any:
+    """Define a setting; `shown` is how a secret may be printed."""
+    metadata = {"parse": parse, "help": help, "shown": shown or str}
+    secret = shown is not None
     if callable(default):
         return field(default_factory=default, metadata=metadata, repr=not secret)
     return field(default=default, metadata=metadata, repr=not secret)
@@ -76,14 +91,14 @@ _SECONDS_MAX = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of it; section 8 of the README's reference. Secrets do not show in the repr."""
+    """All settings, checked. Secrets do not show in the repr."""
 
     host: str = _setting(
         "127.0.0.1", _text(r"[^\s/]+", "a host name or an address"), "address to listen on"
     )
     port: int = _setting(8080, _number(int, 0, 65535), "port to listen on; 0: any free one")
     amqp_url: str | None = _setting(
-        None, _amqp_url, "RabbitMQ; unset: an embedded broker, one node", secret=True
+        None, _amqp_url, "RabbitMQ; unset: an embedded broker, one node", shown=censored
     )
     prefix: str = _setting(
         "progress-ws",
@@ -98,9 +113,9 @@ class Settings:
     workers: int = _setting(1, _number(int, 1, 256), "processes that share the port, each a node")
     publish_token: str | None = _setting(
         None,
-        _text(r"[!-~]{8,}", "at least 8 printable characters without blanks"),
+        _text(r"[!-~]+", "printable ASCII characters without blanks"),
         "bearer token of the HTTP publish API",
-        secret=True,
+        shown=lambda _: "…",
     )
     allowed_origins: tuple[str, ...] = _setting(
         (), _origins, "origins of pages that may connect, besides the same"
@@ -144,7 +159,7 @@ class Settings:
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except _WrongError as wrong:
-                shown = censored(text) if setting.metadata["secret"] else text
+                shown = setting.metadata["shown"](text)
                 raise SettingsError(f"{name}={shown!r} is wrong: it must be {wrong}") from None
         settings = cls(**values)
         if settings.workers > 1 and settings.amqp_url is None:
@@ -158,16 +173,3 @@ class Settings:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + name.upper()
-
-
-def censored(text: str) -> str:
-    """Show a URL without its password, and of any other secret nothing."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return "…"
-    if not parts.netloc:
-        return "…"
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"{user.partition(':')[0]}:…@{host}" if at else host
-    return urlunsplit((parts.scheme, shown, parts.path, "", ""))
