@@ -3,6 +3,8 @@
 The value of a message is never rebuilt: its JSON text travels as it came in (`msgspec.Raw`).
 """
 
+import math
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +14,12 @@ from progress_ws.errors import InvalidMessage
 
 MAX_MEMBERS = 1000
 """Messages in one publish request, and in one array that our publishers write."""
+
+MAX_DEPTH = 200
+"""Levels of nesting in a value: what every decoder on the way can take, whatever its stack."""
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 _RULES = {
     "sid": SID_RULE,
@@ -24,6 +32,7 @@ _RULES = {
     "id": "<publisher>-<seq>: 1 to 64 characters like a sid's, and a whole number from 1",
     "ts": "a number of seconds since 1970",
 }
+_TEXTS = ("sid", "key", "run", "dedupe")
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -71,12 +80,17 @@ def new_draft(
     """
     try:
         message = msgspec.Raw(encode(value))
-        draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
-        text = encode(draft)
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
         detail = f"the message cannot be written as JSON: {exc}"
         raise InvalidMessage(detail, reason="bad_message", field="message") from exc
-    return _read(text, Draft, max_message_bytes)
+    if stall_s is not None and not math.isfinite(stall_s):
+        raise _bad("stall_s")  # JSON has no such number: it would silently become null
+    draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
+    try:
+        return _read(encode(draft), Draft, max_message_bytes)
+    except UnicodeEncodeError as exc:
+        broken = next(name for name in _TEXTS if exc.object == getattr(draft, name))
+        raise _bad(broken) from exc
 
 
 def encode_draft(draft: Draft, *, ts: float) -> bytes:
@@ -194,6 +208,9 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
     if len(draft.message) > max_message_bytes and _value_bytes(draft.message) > max_message_bytes:
         detail = f"message is larger than {max_message_bytes} bytes"
         return InvalidMessage(detail, reason="too_large", field="message")
+    if _is_too_deep(bytes(draft.message)):
+        detail = f"message is nested deeper than {MAX_DEPTH} levels"
+        return InvalidMessage(detail, reason="too_deep", field="message")
     if draft.key is None:
         if draft.run is not None:
             return _bad("run")
@@ -202,6 +219,18 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
     if isinstance(draft, Message) and draft.id is not None and parse_id(draft.id) is None:
         return _bad("id")
     return None
+
+
+def _is_too_deep(text: bytes) -> bool:
+    """Tell whether a value is nested too deeply; its syntax has been checked."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False  # nearly always
+    brackets = _STRINGS.sub(b"", text).translate(None, delete=_NO_BRACKETS)
+    for _ in range(MAX_DEPTH):  # each round takes away the innermost pairs
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return False
+    return True
 
 
 def _bad(field: str) -> InvalidMessage:

@@ -30,6 +30,8 @@ async def post_messages(request: web.Request) -> web.StreamResponse:
         )
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
+    except (web.RequestPayloadError, ConnectionError) as exc:
+        return problem(400, f"the body cannot be read: {exc}")
     except InvalidMessage as exc:
         status = 413 if exc.reason in _TOO_LARGE else 400
         return problem(status, exc.detail, field=exc.field, index=exc.index)
