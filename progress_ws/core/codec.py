@@ -32,7 +32,6 @@ _RULES = {
     "id": "<publisher>-<seq>: 1 to 64 characters like a sid's, and a whole number from 1",
     "ts": "a number of seconds since 1970",
 }
-_TEXTS = ("sid", "key", "run", "dedupe")
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -83,14 +82,22 @@ def new_draft(
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
         detail = f"the message cannot be written as JSON: {exc}"
         raise InvalidMessage(detail, reason="bad_message", field="message") from exc
-    if stall_s is not None and not math.isfinite(stall_s):
+    if isinstance(stall_s, float) and not math.isfinite(stall_s):
         raise _bad("stall_s")  # JSON has no such number: it would silently become null
     draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
     try:
-        return _read(encode(draft), Draft, max_message_bytes)
-    except UnicodeEncodeError as exc:
-        broken = next(name for name in _TEXTS if exc.object == getattr(draft, name))
-        raise _bad(broken) from exc
+        text = encode(draft)
+    except (TypeError, ValueError) as exc:
+        raise _bad(next(name for name in _RULES if not _is_encodable(draft, name))) from exc
+    return _read(text, Draft, max_message_bytes)
+
+
+def _is_encodable(draft: Draft, name: str) -> bool:
+    try:
+        encode(getattr(draft, name, None))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def encode_draft(draft: Draft, *, ts: float) -> bytes:
