@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.types import Processor
 
 from progress_ws.node.settings import Settings
@@ -41,6 +42,8 @@ def configure(settings: Settings) -> None:
     # A lost connection is told once, in words, by whoever owns it; these repeat it with tracebacks.
     for name in ("aiormq", "aio_pika"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # aiohttp's record of a request that is no HTTP quotes it, with the sid in its URL.
+    logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_request)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -50,3 +53,7 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_no_malformed_request(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
