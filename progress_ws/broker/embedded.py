@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from progress_ws.broker.seam import Deliver, LinkLost
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost
 from progress_ws.core.backlog import Batch
 from progress_ws.core.intake import Delivery
 
@@ -22,7 +22,7 @@ class EmbeddedBroker:
     @property
     def trouble(self) -> str | None:
         """See `Feed.trouble`."""
-        return None if self._nodes else "not started yet"
+        return None if self._nodes else NOT_YET
 
     async def run(self, deliver: Deliver) -> None:
         """See `Feed.run`."""
@@ -39,7 +39,7 @@ class EmbeddedBroker:
     async def open_link(self) -> AsyncIterator["EmbeddedLink"]:
         """Open a link to this broker."""
         if not self._nodes:
-            raise LinkLost("the embedded broker has not started yet")
+            raise LinkLost(NOT_YET)
         yield EmbeddedLink(self._nodes)
 
 

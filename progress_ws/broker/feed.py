@@ -8,8 +8,9 @@ from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import AMQPError
 
+from progress_ws.broker import tolerance
 from progress_ws.broker.connection import connect, explained
-from progress_ws.broker.seam import Deliver, LinkLost
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost
 from progress_ws.broker.topology import PREFETCH, Names, declare_exchange, declare_node_queue
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.intake import Delivery
@@ -28,7 +29,8 @@ class AmqpFeed:
     """
 
     def __init__(self, url: str, names: Names, *, node: str) -> None:
-        self.trouble: str | None = "not connected yet"
+        tolerance.install()
+        self.trouble: str | None = NOT_YET
         self.reconnects = 0
         self._url = url
         self._names = names

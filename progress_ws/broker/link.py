@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractExchange, HeadersType
 
 from progress_ws.broker.connection import connect, explained
 from progress_ws.broker.seam import LinkLost
-from progress_ws.broker.topology import Names, find_exchange
+from progress_ws.broker.topology import Names, declare_exchange, find_exchange
 from progress_ws.core.backlog import Batch
 
 CONTENT_TYPE = "application/json"
@@ -20,8 +20,12 @@ MESSAGE_TYPE, ARRAY_TYPE = "message", "messages"
 
 
 @asynccontextmanager
-async def open_link(url: str, names: Names, *, name: str) -> AsyncIterator["AmqpLink"]:
+async def open_link(
+    url: str, names: Names, *, name: str, declare: bool = False
+) -> AsyncIterator["AmqpLink"]:
     """Open a connection of its own for publishing; the management UI shows it under `name`.
+
+    Nodes `declare` the exchange, as their users may; publishers only find it.
 
     Publishing has a connection of its own because the broker, in an alarm, stops reading those
     that publish (https://www.rabbitmq.com/docs/alarms).
@@ -30,6 +34,8 @@ async def open_link(url: str, names: Names, *, name: str) -> AsyncIterator["Amqp
         LinkLost: it cannot be had.
     """
     async with connect(url, name=name) as connection:
+        if declare:
+            await declare_exchange(connection, names)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         link = AmqpLink(await find_exchange(channel, names), url=url)
         connection.close_callbacks.add(link.end)

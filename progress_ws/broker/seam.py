@@ -15,6 +15,10 @@ Deliver = Callable[[Delivery], None]
 """Takes one delivery, at once, and never raises."""
 
 
+NOT_YET = "not connected yet"
+"""The trouble of whoever has not made its first attempt yet: no news."""
+
+
 class LinkLost(Exception):
     """The way to the broker is gone or could not be had; trying again is the cure."""
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from progress_ws.broker.seam import Link, LinkLost, LinkRefused, OpenLink, first_loss
+from progress_ws.broker.seam import NOT_YET, Link, LinkLost, LinkRefused, OpenLink, first_loss
 from progress_ws.core.backlog import Backlog, Batch, Entry
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.message import Draft
@@ -57,7 +57,7 @@ class Sender:
 
     def __init__(self, open_link: OpenLink, *, max_buffer_bytes: int) -> None:
         self.publisher = secrets.token_hex(8)
-        self.trouble: str | None = "not connected yet"
+        self.trouble: str | None = NOT_YET
         self.reconnects = 0
         self._open_link = open_link
         self._backlog = Backlog(publisher=self.publisher, max_bytes=max_buffer_bytes)
@@ -128,7 +128,7 @@ class Sender:
             LinkLost: there is none, or it ended before the confirm came.
         """
         if self._link is None:
-            raise LinkLost(self.trouble or "not connected yet")
+            raise LinkLost(self.trouble or NOT_YET)
         await self._link.announce(type, body)
 
     async def flush(self) -> None:

@@ -98,7 +98,7 @@ def _broker(settings: Settings) -> tuple[Feed, OpenLink]:
     names = Names(settings.prefix)
     feed = AmqpFeed(settings.amqp_url, names, node=settings.node)
     name = f"progress-ws node {settings.node}: publishing"
-    return feed, partial(open_link, settings.amqp_url, names, name=name)
+    return feed, partial(open_link, settings.amqp_url, names, name=name, declare=True)
 
 
 async def _run(

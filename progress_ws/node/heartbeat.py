@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import structlog
 
-from progress_ws.broker.seam import Feed, LinkLost
+from progress_ws.broker.seam import NOT_YET, Feed, LinkLost
 from progress_ws.broker.sender import Sender
 from progress_ws.core import codec
 from progress_ws.core.cluster import HEARTBEAT_INTERVAL_S, Cluster, Heartbeat
@@ -39,7 +39,7 @@ class Pulse:
         self._cluster, self._feed, self._sender = cluster, feed, sender
         self._hub, self._sockets = hub, sockets
         self._beat: asyncio.Task[None] | None = None
-        self._trouble: str | None = None
+        self._trouble: str | None = NOT_YET
 
     async def run(self) -> None:
         """Beat until cancelled."""
