@@ -83,6 +83,9 @@ class Sender:
                 self._backlog.rewind()
                 if isinstance(exc, LinkRefused):
                     self._backlog.fail_awaited(PublishError(self.trouble))
+            except Exception as exc:  # a bug: whoever waits must not wait for nothing
+                self._backlog.fail_awaited(PublishError(f"the publisher has failed: {exc!r}"))
+                raise
             finally:
                 self._link = None
             await asyncio.sleep(self._backoff.next_s())
@@ -114,7 +117,8 @@ class Sender:
                     entries.append(entry)
                 return await receipt.ids
         except TimeoutError as exc:
-            raise PublishError(self._why(timeout_s)) from exc
+            unsent = all([self._backlog.give_up(entry) for entry in entries])
+            raise PublishError(self._why(timeout_s, unsent=unsent)) from exc
         finally:
             if not receipt.complete:
                 for entry in entries:
@@ -182,6 +186,7 @@ class Sender:
         window.release()
         self._room.set()
 
-    def _why(self, timeout_s: float) -> str:
+    def _why(self, timeout_s: float, *, unsent: bool) -> str:
         reason = self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
-        return f"not confirmed within {timeout_s:g} s, it may still arrive: {reason}"
+        state = "not sent" if unsent else "not confirmed, it may still arrive,"
+        return f"{state} within {timeout_s:g} s: {reason}"

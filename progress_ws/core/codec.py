@@ -33,7 +33,7 @@ _RULES = {
     "ts": "a number of seconds since 1970",
 }
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _members = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])

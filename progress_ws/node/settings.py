@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
+from progress_ws.broker.urls import censored, check_amqp_url
 from progress_ws.errors import SettingsError
 
 PREFIX = "PROGRESS_WS_"
@@ -45,15 +45,9 @@ def _number(kind: Callable[[str], T], low: float, high: float) -> Callable[[str]
 
 def _amqp_url(text: str) -> str:
     try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or port == 0:
-        raise _WrongError(
-            "amqp://user:password@host:port/vhost or amqps://…, or unset for the embedded broker"
-        )
-    return text
+        return check_amqp_url(text)
+    except ValueError as exc:
+        raise _WrongError(f"{exc}; unset: the embedded broker") from None
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -62,13 +56,6 @@ def _origins(text: str) -> tuple[str, ...]:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s,]+", origin):
             raise _WrongError("origins like https://example.com, comma-separated, or * for any")
     return origins
-
-
-def censored(url: str) -> str:
-    """Show a URL without user and password, even where a stray `/`, `#` or `?` spoils its parts."""
-    scheme, colon, rest = url.partition("://")
-    _, at, place = rest.rpartition("@")
-    return f"{scheme}://…@{place}" if colon and at else url
 
 
 def _setting(

@@ -31,7 +31,7 @@ async def open_link(url: str, *, token: str) -> AsyncIterator["HttpLink"]:
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        yield HttpLink(session, url.rstrip("/") + "/api/v1/messages")
+        yield HttpLink(session, f"{url}/api/v1/messages")
 
 
 class HttpLink:

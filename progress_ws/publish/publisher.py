@@ -7,10 +7,10 @@ import socket
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from progress_ws.broker.seam import OpenLink
 from progress_ws.broker.sender import Sender
+from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.core import codec
 from progress_ws.core.message import Draft
 from progress_ws.errors import ProgressError, SettingsError
@@ -177,18 +177,15 @@ class Publisher:
 
 def _opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
     """Choose the link by the URL; its libraries are loaded when it is first opened."""
-    match urlsplit(url).scheme:
-        case "amqp" | "amqps":
-            return partial(_open_amqp, url, prefix)
-        case "http" | "https":
-            if token is None:
-                raise SettingsError("a node's URL needs token=, its PROGRESS_WS_PUBLISH_TOKEN")
-            return partial(_open_http, url, token)
-        case scheme:
-            raise SettingsError(
-                f"cannot publish to a URL of kind {scheme!r}: amqp, amqps (RabbitMQ), "
-                "http or https (a node) are possible"
-            )
+    try:
+        if not url.startswith("http"):
+            return partial(_open_amqp, check_amqp_url(url), prefix)
+        node = check_node_url(url)
+    except ValueError as exc:
+        raise SettingsError(f"cannot publish to {censored(url)!r}: it must be {exc}") from None
+    if token is None:
+        raise SettingsError("a node's URL needs token=, its PROGRESS_WS_PUBLISH_TOKEN")
+    return partial(_open_http, node, token)
 
 
 def _open_amqp(url: str, prefix: str) -> Any:

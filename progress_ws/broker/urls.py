@@ -1,0 +1,47 @@
+"""Addresses of brokers and nodes, checked before anything is opened."""
+
+from urllib.parse import SplitResult, urlsplit
+
+AMQP_ALLOWED = "amqp://user:password@host:port/vhost or amqps://…, special characters as %XX"
+NODE_ALLOWED = "http://host:port or https://host"
+
+
+def check_amqp_url(text: str) -> str:
+    """Return an address of RabbitMQ unchanged.
+
+    Raises:
+        ValueError: it is none; the text says what is allowed.
+    """
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("amqp", "amqps") or parts.fragment:
+        raise ValueError(AMQP_ALLOWED)
+    return text
+
+
+def check_node_url(text: str) -> str:
+    """Return the address of a node without a slash at its end.
+
+    Raises:
+        ValueError: it is none; the text says what is allowed.
+    """
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise ValueError(NODE_ALLOWED)
+    return text.rstrip("/")
+
+
+def censored(url: str) -> str:
+    """Show a URL without user and password, even where a stray `/`, `#` or `?` spoils its parts."""
+    scheme, colon, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}://…@{place}" if colon and at else url
+
+
+def _split(text: str) -> SplitResult | None:
+    """Take an address apart; None where it has no host, or a port that is none."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname and port != 0 and "@" not in parts.path else None

@@ -1,0 +1,50 @@
+"""The command line: `progress-ws serve`, `send`, `watch`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from progress_ws.cli import send, serve, watch
+from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
+
+OK, FAILURE, USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status: 0, 1 for a failure, 2 for wrong usage."""
+    options = _parser().parse_args(argv)
+    # What libraries would say of a lost connection on standard error, the command says itself.
+    for name in ("aiormq", "aio_pika", "asyncio", "progress_ws"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    try:
+        status: int = options.command(options, os.environ)
+    except (SettingsError, InvalidMessage) as exc:
+        return _complain(exc, USAGE)
+    except ProgressError as exc:
+        return _complain(exc, FAILURE)
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:  # of `watch | head`, say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return OK
+    return status
+
+
+def _complain(exc: Exception, status: int) -> int:
+    print(f"progress-ws: {exc}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="progress-ws",
+        description="Live progress for web applications that run on more than one server.",
+    )
+    parser.add_argument("--version", action="version", version=version("progress-ws"))
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (serve, send, watch):
+        command.add_to(commands)
+    return parser

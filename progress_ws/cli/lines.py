@@ -1,0 +1,61 @@
+"""Standard input by lines, as they come, from whatever it is: a pipe, a terminal, a file."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+from progress_ws.errors import InvalidMessage
+
+LINE_MAX_BYTES = 16 * 1024 * 1024
+READ_BYTES = 64 * 1024
+CHUNKS_WAITING = 16
+
+
+async def lines() -> AsyncIterator[str]:
+    """Yield the lines without their ends.
+
+    A thread reads, because not everything that standard input may be can be polled, and it is a
+    daemon, so that an interrupt need not wait for the next line.
+
+    Raises:
+        InvalidMessage: a line is no UTF-8, or longer than 16 MiB.
+    """
+    loop = asyncio.get_running_loop()
+    chunks: asyncio.Queue[bytes] = asyncio.Queue(CHUNKS_WAITING)
+
+    def read() -> None:
+        chunk = b"-"
+        while chunk:
+            chunk = os.read(0, READ_BYTES)
+            waiting = asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop)
+            waiting.result()
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    rest = bytearray()
+    while chunk := await chunks.get():
+        rest += chunk
+        for line in _complete(rest):
+            yield _text(line)
+    if rest:
+        yield _text(bytes(rest))
+
+
+def _complete(rest: bytearray) -> Iterator[bytes]:
+    """Take the complete lines out of what has been read."""
+    end = rest.rfind(b"\n")
+    if end >= 0:
+        complete = bytes(rest[:end])
+        del rest[: end + 1]
+        yield from complete.split(b"\n")
+    if len(rest) > LINE_MAX_BYTES:
+        detail = f"standard input is wrong: a line is longer than {LINE_MAX_BYTES} bytes"
+        raise InvalidMessage(detail, reason="too_large")
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.removesuffix(b"\r").decode()
+    except UnicodeDecodeError as exc:
+        detail = f"standard input is wrong: it must be UTF-8 text: {exc}"
+        raise InvalidMessage(detail, reason="not_utf8") from exc

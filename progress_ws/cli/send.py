@@ -1,0 +1,89 @@
+"""`progress-ws send`: a message, or standard input line by line."""
+
+import argparse
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from progress_ws.cli import target
+from progress_ws.cli.lines import lines
+from progress_ws.core.codec import decode
+from progress_ws.errors import InvalidMessage
+from progress_ws.publish.publisher import Publisher
+
+UNDERWAY = 1000
+"""Lines without a confirm; reading waits beyond it."""
+
+Send = Callable[..., Coroutine[Any, Any, None]]
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Define the command."""
+    parser = commands.add_parser(
+        "send",
+        help="send a message to a session",
+        description="Send a message to a session; ends once the broker has it.",
+        epilog=target.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sid", metavar="SID", help="the session")
+    parser.add_argument("message", metavar="MESSAGE", help="a text; -: standard input, by lines")
+    parser.add_argument("--key", help="the value that the message updates")
+    parser.add_argument("--final", action="store_true", help="the last message of its run")
+    parser.add_argument("--json", action="store_true", help="MESSAGE is JSON, not a text")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Send; return the exit status."""
+    asyncio.run(_run(options, target.find(environ)))
+    return 0
+
+
+async def _run(options: argparse.Namespace, to: target.Target) -> None:
+    async with Publisher(to.url, token=to.token, prefix=to.prefix) as publisher:
+
+        async def send(text: str, *, final: bool = False) -> None:
+            value = _as_json(text) if options.json else text
+            await publisher.send(options.sid, value, key=options.key, final=final)
+
+        if options.message == "-":
+            await _send_lines(send, final=options.final)
+        else:
+            await send(options.message, final=options.final)
+
+
+async def _send_lines(send: Send, *, final: bool) -> None:
+    """Send each line as it comes, many on the way at once, in order.
+
+    With `final` one line is held back: only the very last one is the final message.
+    """
+    underway: deque[asyncio.Task[None]] = deque()
+    held: str | None = None
+    try:
+        async for line in lines():
+            ready, held = (held, line) if final else (line, None)
+            if ready is not None:
+                underway.append(asyncio.create_task(send(ready)))
+            while underway and (len(underway) > UNDERWAY or underway[0].done()):
+                await underway.popleft()
+        if held is not None:
+            underway.append(asyncio.create_task(send(held, final=True)))
+        while underway:
+            await underway.popleft()
+    finally:
+        for task in underway:
+            task.cancel()
+        await asyncio.gather(*underway, return_exceptions=True)
+
+
+def _as_json(text: str) -> msgspec.Raw:
+    """Check that a text is JSON, and keep it as it is: a number may be longer than a float's."""
+    try:
+        return decode(text, msgspec.Raw)
+    except InvalidMessage as exc:
+        detail = f"MESSAGE is wrong: with --json it must be JSON: {exc}"
+        raise InvalidMessage(detail, reason="not_json", field="message") from exc

@@ -1,0 +1,35 @@
+"""`progress-ws serve`: run a node."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+
+from progress_ws.node.settings import PREFIX, Settings, variable
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Define the command: every setting is a flag."""
+    parser = commands.add_parser(
+        "serve",
+        help="run a node",
+        description="Run a node. Every setting is also an environment variable; a flag wins.",
+    )
+    for setting in fields(Settings):
+        parser.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            metavar="VALUE",
+            dest=variable(setting.name),
+            help=f"{setting.metadata['help']} [{variable(setting.name)}]",
+        )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serve until a signal; return the exit status."""
+    from progress_ws.node import logs
+    from progress_ws.node.server import serve
+
+    flags = {k: v for k, v in vars(options).items() if k.startswith(PREFIX) and v is not None}
+    settings = Settings.from_environ({**environ, **flags})
+    logs.configure(settings)
+    return serve(settings)
