@@ -117,13 +117,18 @@ class Sender:
                     entries.append(entry)
                 return await receipt.ids
         except TimeoutError as exc:
-            unsent = all([self._backlog.give_up(entry) for entry in entries])
-            raise PublishError(self._why(timeout_s, unsent=unsent)) from exc
+            withdrawn = [self._backlog.give_up(entry) for entry in entries]
+            state = "not sent" if all(withdrawn) else "not confirmed, it may still arrive,"
+            raise PublishError(f"{state} within {timeout_s:g} s: {self.reason()}") from exc
         finally:
             if not receipt.complete:
                 for entry in entries:
                     self._backlog.give_up(entry)
                 self._room.set()
+
+    def reason(self) -> str:
+        """Say why what waits is not confirmed."""
+        return self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
 
     async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
         """Send a message of the node's own over the present link, outside the numbering.
@@ -185,8 +190,3 @@ class Sender:
             self._more.set()
         window.release()
         self._room.set()
-
-    def _why(self, timeout_s: float, *, unsent: bool) -> str:
-        reason = self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
-        state = "not sent" if unsent else "not confirmed, it may still arrive,"
-        return f"{state} within {timeout_s:g} s: {reason}"

@@ -81,7 +81,7 @@ def _show(delivery: Delivery, sid: str | None) -> None:
         if isinstance(item, InvalidMessage):
             print(f"progress-ws: no message: {item}", file=sys.stderr)
         elif sid in (None, item.sid):
-            print(codec.one_line(item), flush=True)
+            print(codec.one_line(codec.encode(item)), flush=True)
 
 
 async def _tell_trouble(feed: Feed) -> None:
@@ -103,11 +103,12 @@ async def _tell_trouble(feed: Feed) -> None:
 async def _watch_node(source: target.Target, sid: str) -> None:
     import aiohttp
 
-    url = f"{source.url}/websocket/progress?sid={sid}"
+    url = f"{source.url}/websocket/progress?sid="  # no sid in anybody's log of URLs
     try:
         async with aiohttp.ClientSession() as session, session.ws_connect(url) as frames:
+            await frames.send_str(codec.frame("follow", sid=sid).decode())
             async for frame in frames:
-                print(frame.data, flush=True)
+                print(codec.one_line(frame.data.encode()), flush=True)
             raise ProgressError(f"{source.url} closed the connection: code {frames.close_code}")
     except aiohttp.ClientError as exc:
         raise ProgressError(f"{source.url}: {exc}") from exc

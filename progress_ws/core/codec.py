@@ -256,9 +256,9 @@ def _value_bytes(message: msgspec.Raw) -> int:
     return len(value.encode()) if isinstance(value, str) else len(encode(value))
 
 
-def one_line(message: Message) -> str:
-    """Encode a message as one line of text, for people and pipes."""
-    return msgspec.json.format(encode(message), indent=-1).decode()
+def one_line(text: bytes) -> str:
+    """Take the blanks and line breaks out of JSON, for people and pipes."""
+    return msgspec.json.format(text, indent=-1).decode()
 
 
 # -- what browsers get ------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class Publisher:
             async with asyncio.timeout(timeout_s):
                 await sender.flush()
         except TimeoutError:
-            log.warning("%d messages could not be sent: %s", len(sender), sender.trouble)
+            log.warning("%d messages could not be sent: %s", len(sender), sender.reason())
         finally:
             running.cancel()
             await asyncio.wait([running])
