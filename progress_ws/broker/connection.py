@@ -15,6 +15,7 @@ from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
     ChannelAccessRefused,
+    ChannelInvalidStateError,
     ConnectionNotAllowed,
     DeliveryError,
     InvalidFrameError,
@@ -31,7 +32,8 @@ AMQP_HEARTBEAT_S = 5
 would take three minutes. `?heartbeat=` in the URL says otherwise."""
 CLOSE_TIMEOUT_S = 2.0
 
-_LOSSES = (AMQPError, PAMQPException, asyncio.InvalidStateError)
+LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.InvalidStateError)
+"""Whatever the library raises when a connection or a channel is gone."""
 
 
 @asynccontextmanager
@@ -49,8 +51,12 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
         connection = await aio_pika.connect(target, client_properties={"connection_name": name})
         try:
             yield connection
+        except RuntimeError as exc:  # what the library raises of a connection that is closed
+            if connection.is_closed:
+                raise LinkLost(f"the connection to RabbitMQ was closed: {exc}") from exc
+            raise
         finally:
-            with suppress(TimeoutError, OSError, *_LOSSES):
+            with suppress(TimeoutError, *LOSSES):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await connection.close()
 
@@ -62,7 +68,7 @@ def explained(url: str) -> Iterator[None]:
         yield
     except LinkLost:
         raise
-    except (*_LOSSES, OSError) as exc:
+    except LOSSES as exc:
         raise _explain(exc, URL(url)) from exc
 
 

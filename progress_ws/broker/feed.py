@@ -6,10 +6,9 @@ from contextlib import AsyncExitStack
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import AMQPError
 
 from progress_ws.broker import tolerance
-from progress_ws.broker.connection import connect, explained
+from progress_ws.broker.connection import LOSSES, connect, explained
 from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost
 from progress_ws.broker.topology import PREFETCH, Names, declare_exchange, declare_node_queue
 from progress_ws.core.backoff import Backoff
@@ -138,7 +137,7 @@ class _Subscription:
         assert self._channel is not None
         try:
             await self._channel.basic_ack(tag, multiple=True, wait=False)
-        except (AMQPError, OSError, asyncio.InvalidStateError) as exc:
+        except LOSSES as exc:
             self.end(exc)
 
     def _on_close(self, _sender: object, exc: BaseException | None) -> None:

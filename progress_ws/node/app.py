@@ -114,10 +114,11 @@ async def _run(
     try:
         async with asyncio.timeout(app[keys.SETTINGS].publish_timeout_seconds):
             await sender.flush()
+        await pulse.leave()
     except TimeoutError:
         log.warning("messages without a confirm at the end", count=len(sender))
-    await pulse.leave()
-    await owner.stop()
+    finally:
+        await owner.stop()
 
 
 def _guarded(deliver: Callable[[Delivery], None]) -> Callable[[Delivery], None]:

@@ -100,7 +100,9 @@ class _Crew:
             if process.is_alive():
                 process.kill()
                 process.join()
-        return 0 if all(process.exitcode == 0 for process in self._workers.values()) else 1
+        # A worker that was still starting, or had just ended, may die of the signal itself.
+        good = (0, -number)
+        return 0 if all(process.exitcode in good for process in self._workers.values()) else 1
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
@@ -144,4 +146,9 @@ async def _run(settings: Settings, create_app: CreateApp, siblings: Siblings) ->
     parent = multiprocessing.parent_process()
     if parent is not None:  # a supervisor that was killed takes its workers along, gracefully
         asyncio.get_running_loop().add_reader(int(parent.sentinel), stop.set)
-    return await run_node(settings, create_app, siblings=siblings, stop=stop)
+    try:
+        return await run_node(settings, create_app, siblings=siblings, stop=stop)
+    finally:
+        # A signal to the whole group comes twice: by itself, and from the supervisor.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
