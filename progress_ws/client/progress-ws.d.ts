@@ -1,0 +1,162 @@
+/** Types of `progress-ws.js`. Field names and their meaning are those of the WebSocket protocol. */
+
+/** `waiting`: for the next attempt to connect. `closed`: for good. */
+export type ProgressState = "connecting" | "open" | "waiting" | "closed";
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+export interface StateDetail {
+  state: ProgressState;
+  /** Why the last connection ended, where its close said so. */
+  code?: number;
+  reason?: string;
+  /** With `waiting`: seconds until the next attempt. */
+  wait_s?: number;
+}
+
+export interface WelcomeFrame {
+  type: "welcome";
+  /** Absent when the client was made with `sid: ""`. */
+  sid?: string;
+  node: string;
+  protocol: number;
+  ping_s: number;
+  /** After a reconnect: `false` if messages may be missing. */
+  recovered?: boolean;
+}
+
+export interface MessageFrame<Message = Json> {
+  type: "message";
+  sid: string;
+  message: Message;
+  /** `<publisher>-<seq>`. A message without one may come again after a reconnect. */
+  id?: string;
+  /** Unix seconds by the publisher's clock: for showing, never for deciding. */
+  ts?: number;
+  key?: string;
+  run?: string;
+  final?: boolean;
+  /** The message comes from the server's history. */
+  replay?: boolean;
+}
+
+export interface FollowedFrame {
+  type: "followed";
+  sid: string;
+  recovered?: boolean;
+}
+
+export interface UnfollowedFrame {
+  type: "unfollowed";
+  sid: string;
+}
+
+/** Messages may be missing before this point, and cannot be had any more. */
+export interface GapFrame {
+  type: "gap";
+  sid: string;
+}
+
+/** The publisher of this key promised news and went silent. */
+export interface StalledFrame {
+  type: "stalled";
+  sid: string;
+  key: string;
+  silent_s: number;
+}
+
+export interface ErrorFrame {
+  type: "error";
+  /** A word: what was asked for is refused, and all else goes on. A number: the close code. */
+  code: string | number;
+  detail: string;
+  sid?: string;
+  key?: string;
+}
+
+export interface ProgressEventMap<Message = Json> {
+  state: CustomEvent<StateDetail>;
+  welcome: CustomEvent<WelcomeFrame>;
+  message: CustomEvent<MessageFrame<Message>>;
+  followed: CustomEvent<FollowedFrame>;
+  unfollowed: CustomEvent<UnfollowedFrame>;
+  gap: CustomEvent<GapFrame>;
+  stalled: CustomEvent<StalledFrame>;
+  error: CustomEvent<ErrorFrame>;
+}
+
+/** What is needed of a WebSocket: the browser's own fits, and so do those of Node's packages. */
+export interface ProgressSocket {
+  onmessage: any; // (event: { data: unknown }) => void; libraries differ in what else an event has
+  onclose: any; // (event: { code: number; reason: string }) => void
+  onerror: any;
+  send(data: string): void;
+  close(): void;
+}
+
+export interface ProgressOptions {
+  /** Default: `/websocket/progress` of this page's origin. `http` and `https` will do. */
+  url?: string | URL;
+  /**
+   * A session to attach to, kept by the application. Absent: the one that storage remembers, else
+   * a new one. Empty: none, only what `follow` asks for.
+   */
+  sid?: string;
+  /** Where a minted sid is kept. Default: `sessionStorage`. `null`: nowhere. */
+  storage?: Pick<Storage, "getItem" | "setItem" | "removeItem"> | null;
+  /** Default: `"progress-ws.sid"`. */
+  storageKey?: string;
+  WebSocket?: new (url: string) => ProgressSocket;
+  /** Numbers from 0 to below 1, for the jitter. */
+  random?: () => number;
+}
+
+type Listener<Target, E> = ((this: Target, event: E) => void) | { handleEvent(event: E): void };
+
+/** One WebSocket that comes back until it is closed. It connects when it is made. */
+export class ProgressClient<Message = Json> extends EventTarget {
+  /** @throws TypeError for a malformed `sid` or `url`. */
+  constructor(options?: ProgressOptions);
+
+  /**
+   * The sid ("" if none is wanted), once the server has welcomed this client. Rejects if it is
+   * closed before.
+   */
+  readonly ready: Promise<string>;
+  /** The sid as far as it is known: given, remembered or minted. */
+  readonly sid: string | undefined;
+  readonly state: ProgressState;
+
+  /**
+   * Also get the messages of this session, from the oldest that the server still has, now and after
+   * each reconnect. Many at once are spread so that the server's limit of frames is kept.
+   *
+   * @throws TypeError for a malformed sid.
+   */
+  follow(sid: string): void;
+  /** Stop that; also for the client's own sid. */
+  unfollow(sid: string): void;
+  /** End for good: no socket, timer or listener is left. */
+  close(): void;
+
+  addEventListener<Type extends keyof ProgressEventMap<Message>>(
+    type: Type,
+    listener: Listener<this, ProgressEventMap<Message>[Type]> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Type extends keyof ProgressEventMap<Message>>(
+    type: Type,
+    listener: Listener<this, ProgressEventMap<Message>[Type]> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
