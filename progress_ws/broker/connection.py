@@ -70,6 +70,11 @@ def explained(url: str) -> Iterator[None]:
         raise
     except LOSSES as exc:
         raise _explain(exc, URL(url)) from exc
+    except Exception as exc:
+        # Cut off in the middle of a call, the library raises the bare class, and nothing else does.
+        if type(exc) is Exception:
+            raise _explain(exc, URL(url)) from exc
+        raise
 
 
 def _explain(exc: Exception, url: URL) -> LinkLost:

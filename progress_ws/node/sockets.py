@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import structlog
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
 from progress_ws.core import codec
 from progress_ws.core.frames import (
@@ -109,6 +109,7 @@ class Socket:
         self._sid = ""
         self._sids: set[str] = set()
         self._code: CloseCode | None = None
+        self._ended_with = ABNORMAL
         self._writer: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._written = 0
@@ -131,7 +132,7 @@ class Socket:
                 self.end(CloseCode.SERVER_ERROR, "server error")
             finally:
                 await self._settle()
-        code = self._code or self._websocket.close_code or ABNORMAL
+        code = self._code or self._ended_with
         duration_s = round(time.monotonic() - started_s, 3)
         log.info("socket closed", code=int(code), duration_s=duration_s, written=self._written)
         return int(code)
@@ -188,7 +189,7 @@ class Socket:
         if self._farewell is None:
             self._writer.cancel()
             await asyncio.wait([self._writer])
-            if self._websocket.close_code == ABNORMAL:
+            if self._ended_with == ABNORMAL:
                 self._transport.abort()
         else:
             await asyncio.wait([self._writer, self._farewell])
@@ -197,8 +198,10 @@ class Socket:
 
     async def _read(self) -> None:
         clock = asyncio.get_running_loop().time
-        async for message in self._websocket:
-            if message.type is WSMsgType.ERROR:
+        while True:
+            message = await self._websocket.receive()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._ended_with = _code(message)
                 return
             if not self._quota.spend(clock()):
                 self.end(CloseCode.TOO_MANY_FRAMES, "too many frames")
@@ -259,6 +262,17 @@ class Socket:
 
     def _say(self, type: str, **fields: object) -> None:  # noqa: A002
         self._outbox.push(codec.frame(type, **fields))
+
+
+def _code(message: WSMessage) -> int:
+    """Return the close code of what ended the reading, from either side."""
+    match message.type:
+        case WSMsgType.CLOSE:
+            return int(message.data)
+        case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
+            return int(message.data.code)  # aiohttp has closed with it
+        case _:
+            return ABNORMAL
 
 
 def _recovered(after: dict[str, int] | None) -> bool | None:
