@@ -168,7 +168,7 @@ class Socket:
         else:
             frame = item.text() if self._as_text else item.frame()
             if item.message.ts is not None:
-                self._on_written(now - item.message.ts)
+                self._on_written(max(0.0, now - item.message.ts))  # two hosts have two clocks
         self._written += 1
         await self._websocket.send_frame(frame, WSMsgType.TEXT)
 
