@@ -56,7 +56,7 @@ class EmbeddedLink:
         self._deliver(Delivery(batch.body()))
         return batch.ids
 
-    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+    async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`."""
         self._deliver(Delivery(body, type))
 

@@ -79,7 +79,7 @@ class AmqpLink:
         await self._publish(message, routing_key=single.sid if single is not None else "")
         return ids
 
-    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+    async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`."""
         message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
         await self._publish(message, routing_key="")

@@ -70,7 +70,7 @@ class Link(Protocol):
             InvalidMessage: the other side will never take this batch.
         """
 
-    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+    async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own, unnumbered; return once it is confirmed."""
 
     async def lost(self) -> None:

@@ -130,7 +130,7 @@ class Sender:
         """Say why what waits is not confirmed."""
         return self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
 
-    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+    async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own over the present link, outside the numbering.
 
         Raises:

@@ -46,7 +46,7 @@ encode = msgspec.json.Encoder().encode
 """Encode a value as JSON. NaN and the infinities, which JSON lacks, become null."""
 
 
-def decode(text: bytes | str, type: type[T]) -> T:  # noqa: A002
+def decode(text: bytes | str, type: type[T]) -> T:
     """Decode JSON into a type of ours (a heartbeat, an answer of the HTTP API).
 
     Raises:
@@ -169,14 +169,14 @@ def _decode_members(body: bytes, max_message_bytes: int) -> list[Message | Inval
     return [_outcome(member, Message, max_message_bytes) for member in members]
 
 
-def _outcome(text: bytes | msgspec.Raw, type: type[D], limit: int) -> D | InvalidMessage:  # noqa: A002
+def _outcome(text: bytes | msgspec.Raw, type: type[D], limit: int) -> D | InvalidMessage:
     try:
         return _read(text, type, limit)
     except InvalidMessage as exc:
         return exc
 
 
-def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D:  # noqa: A002
+def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D:
     try:
         # The value itself is only skipped over by the decoder, which does not look at its UTF-8;
         # one bad byte in a text frame would cost the browser its connection (RFC 6455, 8.1).
@@ -189,7 +189,7 @@ def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D
     return draft
 
 
-def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:  # noqa: A002
+def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:
     """Find the field that made the decoder refuse the whole."""
     try:
         bytes(text).decode()
@@ -285,7 +285,7 @@ def message_text(m: Message) -> bytes:
     return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else text
 
 
-def frame(type: str, **fields: Any) -> bytes:  # noqa: A002
+def frame(type: str, **fields: Any) -> bytes:
     """Encode any other frame; fields that are None do not apply and are left out."""
     present = {name: value for name, value in fields.items() if value is not None}
     return encode({"type": type, **present})

@@ -61,7 +61,7 @@ def _origins(text: str) -> tuple[str, ...]:
 def _setting(
     default: Any,
     parse: Callable[[str], Any],
-    help: str,  # noqa: A002
+    help: str,
     *,
     shown: Callable[[str], str] | None = None,
 ) -> Any:

@@ -260,7 +260,7 @@ class Socket:
         self._sids.add(sid)
         self._hub.attach(sid, self._outbox)
 
-    def _say(self, type: str, **fields: object) -> None:  # noqa: A002
+    def _say(self, type: str, **fields: object) -> None:
         self._outbox.push(codec.frame(type, **fields))
 
 

@@ -58,7 +58,7 @@ class HttpLink:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
 
-    async def announce(self, type: str, body: bytes) -> None:  # noqa: A002
+    async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`; publishers over HTTP have nothing to announce."""
         raise NotImplementedError
 
