@@ -3,6 +3,7 @@
 The value of a message is never rebuilt: its JSON text travels as it came in (`msgspec.Raw`).
 """
 
+import json
 import math
 import re
 from typing import Any, TypeVar
@@ -158,7 +159,14 @@ def _split(body: bytes) -> list[msgspec.Raw]:
     try:
         return _members.decode(body)
     except _MALFORMED as exc:
-        raise InvalidMessage(f"the body is not JSON: {exc}", reason="not_json") from exc
+        flaw = InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
+    # One member can spoil the whole for this decoder, half a surrogate pair for example. The
+    # slower one of the standard library takes it, so that only that member is refused later.
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        raise flaw from None
+    return [msgspec.Raw(json.dumps(member).encode()) for member in members]
 
 
 def _decode_members(body: bytes, max_message_bytes: int) -> list[Message | InvalidMessage]:
