@@ -51,16 +51,10 @@ class Ping(msgspec.Struct, frozen=True):
 Request = Follow | Unfollow | Ping
 
 
-class _Typed(msgspec.Struct):
+class _Frame(msgspec.Struct):
     type: str
-
-
-class _Sid(msgspec.Struct):
-    sid: str | None = None
-
-
-class _After(msgspec.Struct):
-    after: list[str] | None = None
+    sid: msgspec.Raw = msgspec.Raw(b"null")
+    after: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def parse_frame(text: str) -> Request | None:
@@ -70,35 +64,35 @@ def parse_frame(text: str) -> Request | None:
         ProtocolError: it is no frame, or a field of it is wrong.
     """
     try:
-        kind = msgspec.json.decode(text, type=_Typed).type
+        frame = msgspec.json.decode(text, type=_Frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         detail = f'a frame is a JSON object with a "type": {exc}'
         raise ProtocolError("bad_frame", detail) from exc
-    match kind:
+    match frame.type:
         case "ping":
             return Ping()
         case "follow":
-            sid = _sid(text)
-            return Follow(sid, _after(text, sid))
+            sid = _sid(frame.sid)
+            return Follow(sid, _after(frame.after, sid))
         case "unfollow":
-            return Unfollow(_sid(text))
+            return Unfollow(_sid(frame.sid))
         case _:
             return None
 
 
-def _sid(text: str) -> str:
+def _sid(text: msgspec.Raw) -> str:
     try:
-        sid = msgspec.json.decode(text, type=_Sid).sid
-    except msgspec.ValidationError:
-        sid = None
-    if sid is None or not is_sid(sid):
-        raise ProtocolError("bad_sid", f"a sid is {SID_RULE}", sid=sid and sid[:128])
+        sid = msgspec.json.decode(text, type=str)
+    except msgspec.DecodeError:
+        sid = ""
+    if not is_sid(sid):
+        raise ProtocolError("bad_sid", f"a sid is {SID_RULE}", sid=sid[:128] or None)
     return sid
 
 
-def _after(text: str, sid: str) -> dict[str, int] | None:
+def _after(text: msgspec.Raw, sid: str) -> dict[str, int] | None:
     try:
-        ids = msgspec.json.decode(text, type=_After).after
+        ids = msgspec.json.decode(text, type=list[str] | None)
         return None if ids is None else parse_positions(ids, limit=FOLLOW_POSITIONS_MAX)
     except ValueError as exc:  # msgspec's own errors are ValueErrors too
         detail = f"after is a list of message ids: {exc}"
