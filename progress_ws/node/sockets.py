@@ -149,28 +149,30 @@ class Socket:
     # -- writing --------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        while True:
-            batch = await self._outbox.take()
-            now = time.time()
-            try:
+        try:
+            while True:
+                batch = await self._outbox.take()
                 async with asyncio.timeout(STALLED_AFTER_S):
-                    for item in batch:
-                        await self._write_one(item, now)
-            except TimeoutError:
-                self.end(CloseCode.SLOW_READER, "slow reader")
-                return
-            except ConnectionError:
-                return  # the reader notices too, and ends the socket
+                    await self._write_batch(batch)
+        except TimeoutError:
+            self.end(CloseCode.SLOW_READER, "slow reader")
+        except ConnectionError:
+            pass  # the reader notices too, and ends the socket
+        except Exception:
+            log.exception("writing failed")
+            self.end(CloseCode.SERVER_ERROR, "server error")
 
-    async def _write_one(self, item: Update | bytes, now: float) -> None:
-        if isinstance(item, bytes):
-            frame = item
-        else:
-            frame = item.text() if self._as_text else item.frame()
-            if item.message.ts is not None:
-                self._on_written(max(0.0, now - item.message.ts))  # two hosts have two clocks
-        self._written += 1
-        await self._websocket.send_frame(frame, WSMsgType.TEXT)
+    async def _write_batch(self, batch: list[Update | bytes]) -> None:
+        now = time.time()
+        for item in batch:
+            if isinstance(item, bytes):
+                frame = item
+            else:
+                frame = item.text() if self._as_text else item.frame()
+                if item.message.ts is not None:
+                    self._on_written(max(0.0, now - item.message.ts))  # two hosts, two clocks
+            self._written += 1
+            await self._websocket.send_frame(frame, WSMsgType.TEXT)
 
     def _overflow(self) -> None:
         self.end(CloseCode.SLOW_READER, "slow reader")
