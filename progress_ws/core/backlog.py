@@ -136,7 +136,7 @@ class Backlog:
         """The other side will never take this batch: find the culprit, drop it, keep the rest."""
         if len(batch.entries) > 1:
             self._flight.remove(batch)
-            self._again.extendleft(reversed(list(batch.singles())))
+            self._repeat(*batch.singles(), *self._again)
             return
         self._land(batch)
         (entry,) = batch.entries
@@ -145,7 +145,7 @@ class Backlog:
 
     def rewind(self) -> None:
         """The connection is lost: what is unconfirmed must go out again."""
-        self._again.extendleft(reversed(self._flight))
+        self._repeat(*self._flight, *self._again)
         self._flight.clear()
 
     def fail_awaited(self, reason: PublishError) -> None:
@@ -160,15 +160,19 @@ class Backlog:
                     entry.settle(reason)
                     entry.settle = None
 
+    def _repeat(self, *batches: Batch) -> None:
+        """Let these go out before anything new, in the order of their numbers."""
+        self._again = deque(sorted(batches, key=lambda batch: batch.first_seq))
+
     def _pop(self) -> list[Entry]:
         entries: list[Entry] = []
         room = BATCH_BYTES
         while self._waiting and len(entries) < codec.MAX_MEMBERS:
             slot, entry = next(iter(self._waiting.items()))
-            if entries and entry.size > room:
+            if entries and len(entry.text) > room:
                 break
             self._waiting.pop(slot)
-            room -= entry.size
+            room -= len(entry.text)
             entries.append(entry)
         return entries
 

@@ -48,12 +48,15 @@ class Cluster:
 
     def hear(self, heartbeat: Heartbeat) -> None:
         """Note a heartbeat of another node, or this node's own coming back."""
+        is_own = heartbeat.instance == self._instance
+        if is_own:
+            self._unheard_since = None
+        if len(self._heard) >= MAX_NODES:
+            self._forget_silent()
         if heartbeat.leaving:
             self._heard.pop(heartbeat.instance, None)
-        elif heartbeat.instance in self._heard or len(self._heard) < MAX_NODES:
+        elif is_own or heartbeat.instance in self._heard or len(self._heard) < MAX_NODES:
             self._heard[heartbeat.instance] = (self._clock(), heartbeat)
-        if heartbeat.instance == self._instance:
-            self._unheard_since = None
 
     def confirmed(self) -> None:
         """The broker has taken a heartbeat of this node: now it should come back."""
@@ -79,10 +82,13 @@ class Cluster:
 
     def nodes(self) -> list[Heartbeat]:
         """Return the latest heartbeat of every live node, by name."""
+        self._forget_silent()
+        return sorted((beat for _, beat in self._heard.values()), key=lambda beat: beat.node)
+
+    def _forget_silent(self) -> None:
         now = self._clock()
         self._heard = {
             instance: heard
             for instance, heard in self._heard.items()
             if now - heard[0] < GONE_AFTER_S
         }
-        return sorted((beat for _, beat in self._heard.values()), key=lambda beat: beat.node)

@@ -240,12 +240,12 @@ def _is_too_deep(text: bytes) -> bool:
     """Tell whether a value is nested too deeply; its syntax has been checked."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False  # nearly always
-    brackets = _STRINGS.sub(b"", text).translate(None, delete=_NO_BRACKETS)
-    for _ in range(MAX_DEPTH):  # each round takes away the innermost pairs
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if not brackets:
-            return False
-    return True
+    depth = 0
+    for bracket in _STRINGS.sub(b"", text).translate(None, delete=_NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _bad(field: str) -> InvalidMessage:

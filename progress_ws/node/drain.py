@@ -16,8 +16,14 @@ GRACE_S = 2.0
 """For the last browsers to answer their close frame."""
 
 
-async def drain(sockets: Sockets, *, over_s: float) -> None:
-    """Take no new sockets, close the open ones with 1012 spread over `over_s` seconds."""
+async def drain(sockets: Sockets, *, over_s: float, hurry: asyncio.Event) -> None:
+    """Take no new sockets, close the open ones with 1012.
+
+    Args:
+        sockets: of this node.
+        over_s: seconds over which the closes are spread.
+        hurry: set by whoever does not want to wait: all the rest at once.
+    """
     sockets.draining = True
     leaving = list(sockets)
     random.shuffle(leaving)
@@ -26,11 +32,13 @@ async def drain(sockets: Sockets, *, over_s: float) -> None:
     started_s, count = loop.time(), len(leaving)
     while leaving and len(sockets):
         elapsed_s = loop.time() - started_s
-        due = count if elapsed_s >= over_s else int(count * elapsed_s / over_s) + 1
+        is_time = hurry.is_set() or elapsed_s >= over_s
+        due = count if is_time else int(count * elapsed_s / over_s) + 1
         while leaving and count - len(leaving) < due:
             leaving.pop().end(CloseCode.RESTARTING, "node restarting")
         if leaving:
-            await asyncio.sleep(TICK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), TICK_S)
     with suppress(TimeoutError):
         async with asyncio.timeout(GRACE_S):
             await sockets.empty.wait()

@@ -56,12 +56,11 @@ async def run_node(
     app = create_app(settings)
     if siblings is not None:
         app[SIBLINGS] = siblings
-    stop, over_s = stop or asyncio.Event(), settings.drain_seconds
+    stop, hurry = stop or asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        nonlocal over_s
-        over_s = 0.0
+        hurry.set()
         stop.set()
 
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -73,7 +72,7 @@ async def run_node(
         await _listen(runner, settings, siblings)
         log.info("listening", url=_url(settings.host, runner), node=settings.node)
         await stop.wait()
-        await drain(app[SOCKETS], over_s=over_s)
+        await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
     finally:
         await runner.cleanup()
     log.info("stopped", node=settings.node)
