@@ -163,7 +163,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
     # One member can spoil the whole for this decoder, half a surrogate pair for example. The
     # slower one of the standard library takes it, so that only that member is refused later.
     try:
-        members = json.loads(body)
+        members = json.loads(body.decode())
     except (ValueError, RecursionError):
         raise flaw from None
     return [msgspec.Raw(json.dumps(member).encode()) for member in members]
