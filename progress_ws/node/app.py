@@ -11,7 +11,6 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-import progress_ws
 from progress_ws.broker.embedded import EmbeddedBroker
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.link import open_link
@@ -36,7 +35,7 @@ from progress_ws.node.upgrade import progress_socket
 log = structlog.get_logger(__name__)
 
 MAX_BUFFER_BYTES = 64 * 1024 * 1024
-CLIENT_FOLDER = Path(progress_ws.__file__).parent / "client"
+CLIENT_FOLDER = Path(__file__).parents[1] / "client"
 
 
 def create_app(settings: Settings) -> web.Application:

@@ -19,7 +19,7 @@ import structlog
 
 from progress_ws.core.backoff import Backoff
 from progress_ws.node import logs
-from progress_ws.node.server import CreateApp, cannot_listen, run_node
+from progress_ws.node.process import CreateApp, cannot_listen, run_node
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
 

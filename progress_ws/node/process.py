@@ -1,0 +1,96 @@
+"""One node as a process: listens, waits for the signal to stop, drains."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from aiohttp import web
+
+from progress_ws.errors import SettingsError
+from progress_ws.node.drain import drain
+from progress_ws.node.keys import READINESS, SIBLINGS, SOCKETS
+from progress_ws.node.settings import Settings, variable
+from progress_ws.node.siblings import Siblings
+
+log = structlog.get_logger(__name__)
+
+CreateApp = Callable[[Settings], web.Application]
+
+BACKLOG = 4096
+"""Connections that wait to be accepted: after a node's end all its browsers come at once."""
+SHUTDOWN_TIMEOUT_S = 2.0
+
+
+async def run_node(
+    settings: Settings,
+    create_app: CreateApp,
+    *,
+    siblings: Siblings | None = None,
+    stop: asyncio.Event | None = None,
+) -> int:
+    """Serve until SIGTERM, SIGINT or `stop`; return the exit status.
+
+    SIGTERM drains over the configured time, SIGINT (a terminal's Ctrl-C) at once.
+    """
+    app = create_app(settings)
+    if siblings is not None:
+        app[SIBLINGS] = siblings
+    stop, hurry = stop or asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        hurry.set()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    app[READINESS].on_failure = stop.set
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    await runner.setup()
+    try:
+        await _listen(runner, settings, siblings)
+        log.info("listening", url=_url(settings.host, runner), node=settings.node)
+        await stop.wait()
+        await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
+    finally:
+        await runner.cleanup()
+    log.info("stopped", node=settings.node)
+    return 0 if app[READINESS].failed is None else 1
+
+
+async def _listen(runner: web.AppRunner, settings: Settings, siblings: Siblings | None) -> None:
+    shared = siblings is not None
+    site = web.TCPSite(
+        runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=shared or None
+    )
+    try:
+        await site.start()
+    except OSError as exc:
+        raise cannot_listen(settings, exc) from exc
+    if siblings is not None:
+        with suppress(FileNotFoundError):  # of a predecessor that was killed
+            os.unlink(siblings.socket_path)
+        await web.UnixSite(runner, siblings.socket_path).start()
+
+
+def cannot_listen(settings: Settings, exc: OSError) -> SettingsError:
+    """Say which setting an address that cannot be had comes from."""
+    name, value = "port", str(settings.port)
+    if exc.errno in (errno.EADDRNOTAVAIL, None) or isinstance(exc, socket.gaierror):
+        name, value = ("host", settings.host)
+    reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else str(exc)
+    return SettingsError(
+        f"{variable(name)}={value} is wrong: cannot listen on "
+        f"{settings.host}:{settings.port}: {reason}; it must be free and this host's own"
+    )
+
+
+def _url(host: str, runner: web.AppRunner) -> str:
+    port = next(address[1] for address in runner.addresses if isinstance(address, tuple))
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
