@@ -32,9 +32,11 @@ def check_node_url(text: str) -> str:
 
 def censored(url: str) -> str:
     """Show a URL without user and password, even where a stray `/`, `#` or `?` spoils its parts."""
-    scheme, colon, rest = url.partition("://")
-    _, at, place = rest.rpartition("@")
-    return f"{scheme}://…@{place}" if colon and at else url
+    before, at, place = url.rpartition("@")
+    if not at:
+        return url
+    scheme, colon, _ = before.partition("://")
+    return f"{scheme}://…@{place}" if colon else f"…@{place}"
 
 
 def _split(text: str) -> SplitResult | None:
