@@ -1,0 +1,38 @@
+# Short verbs; `make` lists them. More for pytest: make test ARGS="-k drain".
+
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help run cluster test test-all check format lock clean
+
+help:  ## list these verbs
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+run:  ## start one node, with nothing but Python, and a page that shows a real job
+	@deploy/install.sh
+	@exec $(PYTHON) -m progress_ws.demo
+
+cluster:  ## start RabbitMQ, three nodes and nginx: with Docker, or without it
+	@deploy/install.sh
+	@exec $(PYTHON) -m deploy.cluster
+
+test:  ## run the tests, in minutes, against real parts
+	@deploy/install.sh test
+	$(PYTHON) -m pytest -m "not slow" $(ARGS)
+
+test-all:  ## run the tests and the long fault and load tests
+	@deploy/install.sh test
+	$(PYTHON) -m pytest $(ARGS)
+
+check:  ## look at format, lint and types
+	@deploy/install.sh test
+	$(PYTHON) -m ruff format --check && $(PYTHON) -m ruff check && $(PYTHON) -m mypy
+
+format:  ## format the code and mend what lint can mend
+	@deploy/install.sh test
+	$(PYTHON) -m ruff format && $(PYTHON) -m ruff check --fix
+
+lock:  ## take the newest allowed packages into tests/requirements.txt
+	deploy/lock.sh
+
+clean:  ## remove everything that these verbs made
+	rm -rf .venv build dist *.egg-info .*_cache .hypothesis .coverage*

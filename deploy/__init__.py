@@ -1,0 +1,1 @@
+"""What runs a cluster: image, nginx and RabbitMQ settings, and the same as plain processes."""

@@ -1,0 +1,120 @@
+#!/bin/sh
+# Makes .venv and installs what one of the make targets needs:
+#   deploy/install.sh           the package itself
+#   deploy/install.sh cluster   RabbitMQ and nginx as well
+#   deploy/install.sh test      a browser, Node.js and the development tools as well
+# A second run finds everything in place and takes no time.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+# -- Debian's packages -------------------------------------------------------------------------
+
+missing=
+
+needs() { # PROGRAM PACKAGE
+    has "$1" || missing="$missing $2"
+}
+
+# Ubuntu has another name for it than Debian.
+browser_package() {
+    if apt-cache show chromium >/dev/null 2>&1; then echo chromium; else echo chromium-browser; fi
+}
+
+find_python() {
+    for python in python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            return
+        fi
+    done
+    say "Python 3.11 or newer is needed. Please install one, for example: python3.11 python3.11-venv"
+    exit 1
+}
+
+install_missing() {
+    if ! has apt-get; then
+        say "Please install what these packages of Debian hold:$missing"
+        exit 1
+    elif [ "$(id -u)" = 0 ]; then
+        sudo=
+    elif sudo -n true 2>/dev/null; then
+        sudo=sudo
+    else
+        say "Something is missing. Please run:  sudo apt-get install --no-install-recommends$missing"
+        exit 1
+    fi
+    say "Installing$missing ..."
+    forbid_services
+    # The lists of packages may be missing or old.
+    apt_get_install >/dev/null 2>&1 || { $sudo apt-get -qq update && apt_get_install; }
+}
+
+# Our tests start their own; while this file says 101, packages start no service of theirs.
+forbid_services() {
+    policy=/usr/sbin/policy-rc.d
+    if ! [ -e "$policy" ]; then
+        trap '$sudo rm -f "$policy"' EXIT
+        trap 'exit 1' INT TERM
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+        $sudo chmod 755 "$policy"
+    fi
+}
+
+apt_get_install() {
+    # shellcheck disable=SC2086  # a list of words
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -y install --no-install-recommends $missing </dev/null
+}
+
+# -- Python packages ---------------------------------------------------------------------------
+
+venv_works() { .venv/bin/python -m pip --version >/dev/null 2>&1; }
+
+# True if $stamp is from this very folder and newer than everything that says what to install.
+installed() {
+    [ "$(cat "$stamp" 2>/dev/null)" = "$PWD" ] && .venv/bin/python -c '' 2>/dev/null || return 1
+    for file in setup.cfg pyproject.toml tests/requirements.txt; do
+        # shellcheck disable=SC3013  # every shell that may be sh here knows -nt
+        [ "$stamp" -nt "$file" ] || return 1
+    done
+}
+
+# ----------------------------------------------------------------------------------------------
+
+extra=
+case ${1:-run} in
+    run) ;;
+    cluster | test)
+        needs /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
+        needs nginx nginx
+        ;;
+    *)
+        say "usage: deploy/install.sh [run | cluster | test]"
+        exit 2
+        ;;
+esac
+if [ "${1:-run}" = test ]; then
+    extra="[test]"
+    needs node nodejs
+    has chromium-browser || has google-chrome || needs chromium "$(browser_package)"
+fi
+stamp=.venv/installed$extra
+if ! installed && ! venv_works; then
+    find_python
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        missing="$missing $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+fi
+
+if [ -n "$missing" ]; then
+    install_missing
+fi
+if ! installed; then
+    say "Installing the Python packages into .venv ..."
+    venv_works || "$python" -m venv --clear .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --constraint tests/requirements.txt --editable ".$extra"
+    printf '%s' "$PWD" >"$stamp"
+fi

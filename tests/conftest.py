@@ -1,0 +1,139 @@
+"""Real parts for tests: RabbitMQ, nodes, nginx, Chromium, each started only when a test asks."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.local import Nginx, Node, Process, RabbitMQ
+from tests.support.parts import RUNNING, new_vhost, running, subfolder
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+SHOWN_CHARS = 5_000
+PRINTED_BEFORE = pytest.StashKey[dict[Process, int]]()
+
+# A browser that asks nobody but the page, on whatever machine.
+CHROMIUM_ARGS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """A folder with a short path for whatever runs during the session."""
+    path = Path(tempfile.mkdtemp(prefix="progress-ws-"))
+    # nginx, started by root, works as another user, who must be able to enter.
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(session_folder: Path) -> Iterator[RabbitMQ]:
+    """The suite's own RabbitMQ: one for all tests, so nobody may stop it or freeze it."""
+    with running(RabbitMQ(session_folder / "rabbitmq")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_rabbitmq(session_folder: Path) -> Iterator[RabbitMQ]:
+    """A RabbitMQ for one test alone, which may kill and freeze it; costs its start, some 10 s."""
+    with running(RabbitMQ(subfolder(session_folder))) as broker:
+        yield broker
+
+
+@pytest.fixture
+def vhost(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """An empty virtual host of the suite's RabbitMQ, for this test."""
+    with new_vhost(rabbitmq) as name:
+        yield name
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: RabbitMQ, vhost: str) -> str:
+    """The address of that virtual host."""
+    return rabbitmq.amqp_url(vhost)
+
+
+@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.broker)])
+def broker_url(request: pytest.FixtureRequest) -> str | None:
+    """For a test that must hold on both brokers: `None` (embedded), then a RabbitMQ address."""
+    if request.param == "embedded":
+        return None
+    url: str = request.getfixturevalue("amqp_url")
+    return url
+
+
+@pytest.fixture
+def node_process(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Start nodes as processes: `node_process(amqp_url=…, workers=2)`.
+
+    Settings go by their names in lower case; `command=("progress_ws.demo",)` runs another entry
+    point, `wait=False` returns before the node is ready.
+    """
+    with ExitStack() as stack:
+
+        def start(*, wait: bool = True, **settings: object) -> Node:
+            return stack.enter_context(running(Node(tmp_path, **settings), wait=wait))  # type: ignore[arg-type]
+
+        yield start
+
+
+@pytest.fixture
+def nginx(session_folder: Path) -> Iterator[Callable[[Sequence[Node]], Nginx]]:
+    """Start nginx in front of nodes: `nginx([a, b, c])`."""
+    with ExitStack() as stack:
+
+        def start(nodes: Sequence[Node]) -> Nginx:
+            ports = [node.port for node in nodes]
+            return stack.enter_context(running(Nginx(subfolder(session_folder), ports)))
+
+        yield start
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator["Browser"]:
+    """Debian's Chromium, driven by playwright: `page = await chromium.new_page()`."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        # Without its sandbox, which root and many containers cannot have: it sees our pages only.
+        browser = await playwright.chromium.launch(
+            executable_path=_chromium(), args=CHROMIUM_ARGS, chromium_sandbox=False
+        )
+        yield browser
+        await browser.close()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note what was printed before the test."""
+    item.stash[PRINTED_BEFORE] = {process: len(process.output) for process in RUNNING}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, object]:
+    """Show with a failing test what the running processes printed during it."""
+    report = yield
+    before = item.stash.get(PRINTED_BEFORE, {})
+    for process in RUNNING if report.failed else ():
+        if said := process.output[before.get(process, 0) :]:
+            report.sections.append((f"{process.log.stem} said", said[-SHOWN_CHARS:]))
+    return report
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    raise FileNotFoundError("Chromium is not installed: run deploy/install.sh test")

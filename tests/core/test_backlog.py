@@ -1,0 +1,434 @@
+"""What a publisher still has to send: numbers, order, newest per key, bounds."""
+
+import json
+from typing import Any
+
+import pytest
+
+from progress_ws import InvalidMessage, ProgressError, PublishError
+from progress_ws.core import codec
+from progress_ws.core.backlog import BATCH_BYTES, Backlog, Batch, Entry
+from tests.core.making import draft
+
+FLAW = InvalidMessage("too large", reason="refused")
+LOST = PublishError("the broker is gone")
+
+
+class Waiter:
+    """Somebody who awaits a message, and what he was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str | ProgressError] = []
+
+    def __call__(self, outcome: str | ProgressError) -> None:
+        self.told.append(outcome)
+
+
+def backlog(max_bytes: int = 10_000_000) -> Backlog:
+    return Backlog(publisher="p", max_bytes=max_bytes)
+
+
+def posted(value: Any, **fields: Any) -> Entry:
+    return Entry(draft(value, **fields), ts=1.0)
+
+
+def awaited(value: Any, waiter: Waiter | None = None, **fields: Any) -> Entry:
+    return Entry(draft(value, **fields), ts=1.0, settle=waiter or Waiter())
+
+
+def taken(log: Backlog) -> Batch:
+    batch = log.take()
+    assert batch is not None
+    return batch
+
+
+def values(batch: Batch) -> list[Any]:
+    decoded = json.loads(batch.body())
+    return [m["message"] for m in (decoded if isinstance(decoded, list) else [decoded])]
+
+
+def rest(log: Backlog) -> list[Any]:
+    """Everything that would still be sent."""
+    found: list[Any] = []
+    while (batch := log.take()) is not None:
+        found += values(batch)
+    return found
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def test_numbers_count_from_one_over_all_that_is_sent() -> None:
+    log = backlog()
+    for n in range(3):
+        log.add(posted(n, sid=f"{n:022}"))
+    first = taken(log)
+    log.add(posted(3))
+    assert (first.ids, taken(log).ids) == (["p-1", "p-2", "p-3"], ["p-4"])
+
+
+def test_what_was_replaced_while_it_waited_never_had_a_number() -> None:
+    log = backlog()
+    for n in range(100):
+        log.add(posted(n, key="k"))
+    batch = taken(log)
+    assert (batch.ids, values(batch)) == (["p-1"], [99])
+
+
+def test_a_single_message_is_written_bare_and_several_as_an_array() -> None:
+    log = backlog()
+    log.add(posted("a"))
+    assert json.loads(taken(log).body())["id"] == "p-1"
+    log.add(posted("b"))
+    log.add(posted("c"))
+    assert [m["id"] for m in json.loads(taken(log).body())] == ["p-2", "p-3"]
+
+
+def test_a_number_never_changes_however_often_it_is_sent() -> None:
+    log = backlog()
+    log.add(posted("a"))
+    log.add(posted("b"))
+    body = taken(log).body()
+    for _ in range(3):
+        log.rewind()
+        assert taken(log).body() == body
+
+
+# -- order --------------------------------------------------------------------------------------
+
+
+def test_what_is_unconfirmed_goes_out_again_in_order_before_anything_new() -> None:
+    log = backlog()
+    batches = []
+    for n in range(3):
+        log.add(posted(n))
+        batches.append(taken(log))
+    log.confirm(batches[1], batches[1].ids)
+    log.add(posted("new"))
+    log.rewind()
+    assert rest(log) == [0, 2, "new"]
+
+
+def test_a_second_loss_in_the_middle_of_the_repetition_keeps_the_order() -> None:
+    log = backlog()
+    for n in range(4):
+        log.add(posted(n))
+        taken(log)
+    log.rewind()
+    taken(log)
+    taken(log)
+    log.rewind()
+    assert rest(log) == [0, 1, 2, 3]
+
+
+def test_a_replacement_goes_to_the_end() -> None:
+    log = backlog()
+    for value, key in [("a1", "a"), ("b1", "b"), ("-", None), ("a2", "a")]:
+        log.add(posted(value, key=key))
+    assert rest(log) == ["b1", "-", "a2"]
+
+
+# -- newest per key -----------------------------------------------------------------------------
+
+
+def test_keys_of_different_sessions_are_different_keys() -> None:
+    log = backlog()
+    log.add(posted(1, sid="a" * 22, key="k"))
+    log.add(posted(2, sid="b" * 22, key="k"))
+    assert rest(log) == [1, 2]
+
+
+def test_what_somebody_awaits_is_not_replaced() -> None:
+    log, waiter = backlog(), Waiter()
+    log.add(awaited("awaited", waiter, key="k"))
+    log.add(posted("posted", key="k"))
+    log.add(posted("newer", key="k"))
+    assert rest(log) == ["awaited", "newer"]
+    assert waiter.told == []
+
+
+def test_what_somebody_awaits_replaces_what_was_posted() -> None:
+    log = backlog()
+    log.add(posted("posted", key="k"))
+    log.add(awaited("awaited", key="k"))
+    assert rest(log) == ["awaited"]
+
+
+def test_two_awaited_of_one_key_both_go() -> None:
+    log = backlog()
+    log.add(awaited(1, key="k"))
+    log.add(awaited(2, key="k"))
+    assert rest(log) == [1, 2]
+
+
+def test_what_has_a_number_is_not_replaced_any_more() -> None:
+    log = backlog()
+    log.add(posted(1, key="k"))
+    taken(log)
+    log.add(posted(2, key="k"))
+    log.rewind()
+    assert rest(log) == [1, 2]
+
+
+def test_what_comes_too_late_for_its_run_is_taken_and_not_sent() -> None:
+    log = backlog()
+    log.add(posted("final", key="k", run="1", final=True))
+    assert log.add(posted("late", key="k", run="1"))
+    assert rest(log) == ["final"]
+
+
+def test_what_comes_too_late_and_is_awaited_is_sent_all_the_same() -> None:
+    """Its sender was promised that the broker has it; the nodes will know that it is late."""
+    log = backlog()
+    log.add(posted("final", key="k", run="1", final=True))
+    log.add(awaited("late", key="k", run="1"))
+    assert rest(log) == ["final", "late"]
+
+
+# -- confirms -----------------------------------------------------------------------------------
+
+
+def test_whoever_waits_is_told_what_his_message_is_called() -> None:
+    log, first, second = backlog(), Waiter(), Waiter()
+    log.add(awaited(1, first))
+    log.add(posted(2))
+    log.add(awaited(3, second))
+    batch = taken(log)
+    log.confirm(batch, ["x-7", "x-8", "x-9"])  # over HTTP it is the node that numbers
+    assert (first.told, second.told) == (["x-7"], ["x-9"])
+    assert (len(log), log.has_more) == (0, False)
+
+
+def test_the_length_is_what_is_not_confirmed() -> None:
+    log = backlog()
+    for n in range(3):
+        log.add(posted(n))
+    assert len(log) == 3
+    batch = taken(log)
+    assert len(log) == 3
+    log.rewind()
+    assert (len(log), log.has_more) == (3, True)
+    batch = taken(log)
+    log.confirm(batch, batch.ids)
+    assert len(log) == 0
+
+
+# -- refusals -----------------------------------------------------------------------------------
+
+
+def test_a_single_message_that_is_refused_is_dropped_and_told() -> None:
+    log, waiter = backlog(), Waiter()
+    log.add(awaited(1, waiter))
+    log.refuse(taken(log), FLAW)
+    assert (waiter.told, len(log), log.has_more) == ([FLAW], 0, False)
+
+
+def test_a_batch_that_is_refused_is_taken_apart_under_the_same_numbers() -> None:
+    log = backlog()
+    for n in range(3):
+        log.add(posted(n))
+    log.refuse(taken(log), FLAW)
+    log.add(posted("new"))
+    singles = [taken(log) for _ in range(4)]
+    assert [single.ids for single in singles] == [["p-1"], ["p-2"], ["p-3"], ["p-4"]]
+    assert [values(single) for single in singles] == [[0], [1], [2], ["new"]]
+
+
+def test_only_the_culprit_fails() -> None:
+    log = backlog()
+    waiters = [Waiter(), Waiter(), Waiter()]
+    for n, waiter in enumerate(waiters):
+        log.add(awaited(n, waiter))
+    log.refuse(taken(log), FLAW)
+    while (single := log.take()) is not None:
+        if values(single) == [1]:
+            log.refuse(single, FLAW)
+        else:
+            log.confirm(single, single.ids)
+    assert [waiter.told for waiter in waiters] == [["p-1"], [FLAW], ["p-3"]]
+    assert len(log) == 0
+
+
+def test_what_was_taken_apart_goes_out_again_in_order_after_a_loss() -> None:
+    log = backlog()
+    for n in range(3):
+        log.add(posted(n))
+    log.refuse(taken(log), FLAW)
+    log.confirm(single := taken(log), single.ids)
+    taken(log)
+    log.rewind()
+    assert rest(log) == [1, 2]
+
+
+def test_the_order_of_numbers_holds_though_a_later_batch_was_on_its_way() -> None:
+    log = backlog()
+    for n in (0, 1):
+        log.add(posted(n))
+    first = taken(log)
+    log.add(posted(2))
+    taken(log)
+    log.refuse(first, FLAW)
+    log.rewind()
+    assert rest(log) == [0, 1, 2]
+
+
+# -- giving up ----------------------------------------------------------------------------------
+
+
+def test_what_was_given_up_while_it_waited_is_not_sent() -> None:
+    log, waiter = backlog(), Waiter()
+    entry = awaited(1, waiter)
+    log.add(entry)
+    log.add(posted(2))
+    assert log.give_up(entry)
+    assert (rest(log), waiter.told) == ([2], [])
+
+
+def test_what_was_given_up_on_the_wire_may_still_arrive_and_nobody_is_told() -> None:
+    log, waiter = backlog(), Waiter()
+    entry = awaited(1, waiter)
+    log.add(entry)
+    batch = taken(log)
+    assert not log.give_up(entry)
+    log.rewind()
+    assert values(taken(log)) == [1]
+    log.confirm(batch, batch.ids)
+    assert (waiter.told, len(log)) == ([], 0)
+
+
+def test_giving_up_twice_is_no_error() -> None:
+    log, entry = backlog(), awaited(1)
+    log.add(entry)
+    assert log.give_up(entry)
+    assert not log.give_up(entry)
+    assert len(log) == 0
+
+
+def test_all_who_wait_are_told_once_and_posted_messages_stay() -> None:
+    log = backlog()
+    waiting, on_the_wire, again = Waiter(), Waiter(), Waiter()
+    log.add(awaited("again", again))
+    taken(log)
+    log.rewind()
+    log.add(awaited("on the wire", on_the_wire))
+    log.add(posted("posted 1", key="k"))
+    repeated = taken(log)
+    assert values(repeated) == ["again"]
+    batch = taken(log)
+    log.add(awaited("waiting", waiting))
+    log.add(posted("posted 2", key="k"))
+    log.fail_awaited(LOST)
+    log.fail_awaited(LOST)
+    assert [w.told for w in (waiting, on_the_wire, again)] == [[LOST]] * 3
+    log.confirm(batch, batch.ids)
+    log.confirm(repeated, repeated.ids)
+    assert [w.told for w in (waiting, on_the_wire, again)] == [[LOST]] * 3
+    assert rest(log) == ["posted 2"]
+
+
+# -- bounds -------------------------------------------------------------------------------------
+
+
+def filled(log: Backlog) -> int:
+    """How many messages of one size it takes."""
+    count = 0
+    while log.add(posted("x" * 100)):
+        count += 1
+    return count
+
+
+def test_over_its_bound_it_takes_no_more() -> None:
+    size = posted("x" * 100).size
+    assert filled(backlog(10 * size)) == 10
+    assert filled(backlog(10 * size - 1)) == 9
+
+
+def test_an_empty_backlog_takes_a_message_of_any_size() -> None:
+    log = backlog(max_bytes=1)
+    assert log.add(posted("x" * 10_000))
+    assert not log.add(posted("y"))
+
+
+def test_what_is_on_the_wire_counts_until_it_is_confirmed() -> None:
+    log = backlog(10 * posted("x" * 100).size)
+    filled(log)
+    batch = taken(log)
+    assert not log.add(posted("x"))
+    log.rewind()
+    assert not log.add(posted("x"))
+    batch = taken(log)
+    log.confirm(batch, batch.ids)
+    assert filled(log) == 10
+
+
+def test_a_full_backlog_takes_a_replacement() -> None:
+    log = backlog(10 * posted("x" * 100, key="k").size)
+    for n in range(10):
+        assert log.add(posted("x" * 100, key=str(n)))
+    for n in range(10):
+        assert log.add(posted("y" * 100, key=str(n)))
+    assert rest(log) == ["y" * 100] * 10
+
+
+def test_a_replacement_that_does_not_fit_leaves_what_it_would_replace() -> None:
+    log = backlog(10 * posted("x" * 100, key="k").size)
+    for n in range(10):
+        log.add(posted(n, key=str(n)))
+    while log.add(posted("fill")):
+        pass
+    assert not log.add(posted("y" * 5000, key="3"))
+    assert 3 in rest(log)
+
+
+@pytest.mark.parametrize("how", ["confirmed", "given up", "refused", "failed", "replaced"])
+def test_the_room_comes_back(how: str) -> None:
+    log = backlog(10 * posted("x" * 100).size)
+    entries = [awaited("x" * 100) for _ in range(10)]
+    if how == "replaced":
+        for _ in range(100):
+            assert log.add(posted("x" * 100, key="k"))
+        batch = taken(log)
+        log.confirm(batch, batch.ids)
+    else:
+        for entry in entries:
+            assert log.add(entry)
+    if how == "confirmed":
+        batch = taken(log)
+        log.confirm(batch, batch.ids)
+    elif how == "given up":
+        for entry in entries:
+            log.give_up(entry)
+    elif how == "refused":
+        while (batch := log.take()) is not None:
+            log.refuse(batch, FLAW)
+    elif how == "failed":
+        log.fail_awaited(LOST)
+    assert len(log) == 0
+    assert filled(log) == 10
+
+
+def test_a_batch_holds_at_most_a_thousand_messages() -> None:
+    log, sent = backlog(), []
+    for n in range(2500):
+        log.add(posted(n))
+    while (batch := log.take()) is not None:
+        assert len(batch.entries) <= 1000
+        sent += values(batch)
+    assert sent == list(range(2500))
+
+
+def test_a_batch_holds_at_most_so_many_bytes() -> None:
+    log = backlog()
+    for _ in range(20):
+        log.add(posted("x" * 60_000))
+    while (batch := log.take()) is not None:
+        assert len(batch.body()) <= BATCH_BYTES
+
+
+def test_a_message_larger_than_a_batch_goes_alone() -> None:
+    log = backlog()
+    log.add(posted(1))
+    large = codec.new_draft("s" * 22, "x" * (2 * BATCH_BYTES), max_message_bytes=10**7)
+    log.add(Entry(large, ts=1.0))
+    log.add(posted(2))
+    assert [len(taken(log).entries) for _ in range(3)] == [1, 1, 1]

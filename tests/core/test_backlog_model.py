@@ -1,0 +1,189 @@
+"""The backlog in any order of events, beside a model of what it is meant to do."""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from progress_ws import InvalidMessage, ProgressError, PublishError
+from progress_ws.core.backlog import Backlog, Batch, Entry
+from progress_ws.core.message import supersedes
+from tests.core.making import draft
+
+MAX_BYTES = 8_000
+
+sids = st.sampled_from(["a" * 22, "b" * 22])
+fields = st.fixed_dictionaries(
+    {"key": st.sampled_from([None, "k", "l"])},
+    optional={"final": st.booleans()},
+)
+runs = st.sampled_from([None, "1", "2"])
+sizes = st.sampled_from([1, 1, 1, 300, 3000])
+
+
+class BacklogMachine(RuleBasedStateMachine):
+    """Adds, takes, confirms, refuses, loses the connection, gives up: in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = Backlog(publisher="p", max_bytes=MAX_BYTES)
+        self.waiting: list[Entry] = []
+        self.flight: list[Batch] = []
+        self.again: list[Entry] = []
+        self.ids: dict[Entry, str] = {}
+        self.told: dict[Entry, list[str | ProgressError]] = {}
+        self.due: dict[Entry, list[str | ProgressError]] = {}
+        self.nobody_waits: set[Entry] = set()
+
+    # -- what a publisher does ------------------------------------------------------------------
+
+    @rule(sid=sids, fields=fields, run=runs, size=sizes)
+    def post(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> None:
+        self._add(Entry(self._draft(sid, fields, run, size), ts=1.0))
+
+    @rule(sid=sids, fields=fields, run=runs, size=sizes)
+    def send(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> None:
+        told: list[str | ProgressError] = []
+        entry = Entry(self._draft(sid, fields, run, size), ts=1.0, settle=told.append)
+        self.told[entry], self.due[entry] = told, []
+        self._add(entry)
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        entry = data.draw(st.sampled_from(list(self.told)))
+        assert self.log.give_up(entry) == (entry in self.waiting)
+        self.nobody_waits.add(entry)
+        if entry in self.waiting:
+            self.waiting.remove(entry)
+
+    # -- what a connection does -----------------------------------------------------------------
+
+    @rule()
+    def take(self) -> None:
+        batch = self.log.take()
+        if batch is None:
+            assert not self.waiting
+            assert not self.again
+            return
+        count = len(batch.entries)
+        if self.again:
+            assert batch.entries == self.again[:count]
+            assert batch.ids == [self.ids[entry] for entry in batch.entries]
+            self.again = self.again[count:]
+        else:
+            assert batch.entries == self.waiting[:count]
+            first = len(self.ids) + 1
+            assert batch.ids == [f"p-{first + n}" for n in range(count)]
+            self.ids |= dict(zip(batch.entries, batch.ids, strict=True))
+            self.waiting = self.waiting[count:]
+        self.flight.append(batch)
+
+    @precondition(lambda self: self.flight)
+    @rule(data=st.data())
+    def confirm(self, data: st.DataObject) -> None:
+        batch = self._from_flight(data)
+        self.log.confirm(batch, batch.ids)
+        for entry in batch.entries:
+            self._tell(entry, self.ids[entry])
+
+    @precondition(lambda self: self.flight)
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        batch, flaw = self._from_flight(data), InvalidMessage("no", reason="refused")
+        self.log.refuse(batch, flaw)
+        if len(batch.entries) > 1:
+            self._send_again(batch.entries)
+        else:
+            self._tell(batch.entries[0], flaw)
+
+    @rule()
+    def lose(self) -> None:
+        self.log.rewind()
+        for batch in self.flight:
+            self._send_again(batch.entries)
+        self.flight = []
+
+    @rule()
+    def fail(self) -> None:
+        reason = PublishError("gone")
+        self.log.fail_awaited(reason)
+        unconfirmed = [*self.again, *(entry for batch in self.flight for entry in batch.entries)]
+        for entry in [*self.waiting, *unconfirmed]:
+            self._tell(entry, reason)
+            self.nobody_waits.add(entry)
+        self.waiting = [entry for entry in self.waiting if entry not in self.told]
+
+    # -- what must always hold ------------------------------------------------------------------
+
+    @invariant()
+    def everybody_is_told_what_he_should_be_and_once(self) -> None:
+        assert self.told == self.due
+        assert all(len(told) <= 1 for told in self.told.values())
+
+    @invariant()
+    def it_knows_how_much_is_unconfirmed(self) -> None:
+        assert len(self.log) == len(self._unconfirmed())
+        assert self.log.has_more == bool(self.waiting or self.again)
+
+    @invariant()
+    def it_is_bounded(self) -> None:
+        unconfirmed = self._unconfirmed()
+        size = sum(entry.size for entry in unconfirmed)
+        assert size <= MAX_BYTES or len(unconfirmed) == 1
+
+    def teardown(self) -> None:
+        """Empty at last, it has all its room again."""
+        while self.again or self.waiting:
+            self.take()
+        for batch in self.flight:
+            self.log.confirm(batch, batch.ids)
+        assert len(self.log) == 0
+        unit = Entry(draft("x"), ts=1.0)
+        for _ in range(MAX_BYTES // unit.size):
+            assert self.log.add(Entry(draft("x"), ts=1.0))
+        assert not self.log.add(unit)
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def _draft(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> Any:
+        return draft("x" * size, sid=sid, run=run if fields["key"] else None, **fields)
+
+    def _add(self, entry: Entry) -> None:
+        new, is_awaited = entry.draft, entry in self.told
+        older = [
+            e
+            for e in self.waiting
+            if e not in self.told and new.key and (e.draft.sid, e.draft.key) == (new.sid, new.key)
+        ]
+        if older and not supersedes(new, older[0].draft):
+            if not is_awaited:
+                assert self.log.add(entry)
+                return
+            older = []
+        size = sum(e.size for e in self._unconfirmed() if e not in older)
+        fits = size + entry.size <= MAX_BYTES or not self._unconfirmed()
+        assert self.log.add(entry) == fits
+        if fits:
+            self.waiting = [e for e in self.waiting if e not in older] + [entry]
+
+    def _from_flight(self, data: st.DataObject) -> Batch:
+        index = data.draw(st.integers(0, len(self.flight) - 1))
+        return self.flight.pop(index)
+
+    def _send_again(self, entries: list[Entry]) -> None:
+        self.again = sorted([*self.again, *entries], key=lambda e: int(self.ids[e][2:]))
+
+    def _tell(self, entry: Entry, outcome: str | ProgressError) -> None:
+        if entry in self.due and entry not in self.nobody_waits:
+            self.due[entry].append(outcome)
+
+    def _unconfirmed(self) -> list[Entry]:
+        return [*self.waiting, *self.again, *(e for batch in self.flight for e in batch.entries)]
+
+
+BacklogMachine.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)
+TestBacklog = BacklogMachine.TestCase

@@ -1,0 +1,184 @@
+"""From the bytes of a delivery to the outboxes: told apart, checked, counted, handed on."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from progress_ws.core import codec
+from progress_ws.core.cluster import Cluster, Heartbeat
+from progress_ws.core.hub import Hub
+from progress_ws.core.intake import HEARTBEAT, Delivery, Intake
+from progress_ws.core.message import Message
+from progress_ws.errors import InvalidMessage
+from tests.core.making import LIMIT, SID, body
+
+NOW = 1_700_000_000.0
+BEAT = Heartbeat(node="a", instance="i", version="1", connections=2, sessions=1)
+
+
+class Node:
+    """An intake and what came out of it."""
+
+    def __init__(self) -> None:
+        self.delivered: list[Message] = []
+        self.rejected: list[tuple[str, Delivery]] = []
+        self.cluster = Cluster(instance="me", clock=lambda: 0.0)
+        self.hub = Hub()
+        self.hub.deliver = self.delivered.append  # type: ignore[method-assign]
+        self.intake = Intake(
+            self.hub,
+            self.cluster,
+            max_message_bytes=LIMIT,
+            on_reject=self._reject,
+            wall_clock=lambda: NOW,
+        )
+
+    def _reject(self, flaw: InvalidMessage, delivery: Delivery) -> None:
+        self.rejected.append((flaw.reason, delivery))
+
+    def deliver(self, raw: bytes, **properties: Any) -> None:
+        self.intake.deliver(Delivery(raw, **properties))
+
+    @property
+    def values(self) -> list[Any]:
+        return [json.loads(bytes(message.message)) for message in self.delivered]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.rejected]
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_a_message_goes_to_the_hub(node: Node) -> None:
+    node.deliver(body("50 %"))
+    assert (node.values, node.intake.received) == (["50 %"], 1)
+    assert node.delivered[0].sid == SID
+
+
+def test_the_members_of_an_array_go_one_by_one_in_order(node: Node) -> None:
+    node.deliver(b"[" + b",".join(body(n) for n in range(5)) + b"]")
+    assert (node.values, node.intake.received) == ([0, 1, 2, 3, 4], 5)
+
+
+def test_a_bad_member_is_counted_by_its_reason_and_the_others_go_on(node: Node) -> None:
+    node.deliver(b'[%b,{"sid":"short","message":1},%b,2]' % (body(1), body(2)))
+    assert node.values == [1, 2]
+    assert node.reasons == ["bad_sid", "not_an_object"]
+    assert node.intake.rejected == {"bad_sid": 1, "not_an_object": 1}
+
+
+def test_a_body_that_is_no_message_is_told_with_its_delivery(node: Node) -> None:
+    node.deliver(b"hello", message_id="m")
+    assert node.rejected == [("not_json", Delivery(b"hello", message_id="m"))]
+    assert (node.values, node.intake.received) == ([], 0)
+
+
+def test_a_number_comes_once(node: Node) -> None:
+    for seq in (1, 2, 1, 2, 3):
+        node.deliver(body(seq, id=f"p-{seq}"))
+    assert node.values == [1, 2, 3]
+    assert (node.intake.received, node.intake.repeated) == (5, 2)
+
+
+def test_a_number_is_its_publishers_whatever_the_session(node: Node) -> None:
+    node.deliver(body(1, id="p-1"))
+    node.deliver(body(2, sid="o" * 22, id="p-1"))
+    node.deliver(body(3, id="q-1"))
+    assert node.values == [1, 3]
+
+
+def test_messages_without_a_number_are_never_repetitions(node: Node) -> None:
+    for _ in range(3):
+        node.deliver(body("typed by hand"))
+    assert (len(node.values), node.intake.repeated) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("ts", "timestamp", "seen"),
+    [(5.5, 7.0, 5.5), (None, 7.0, 7.0), (None, None, NOW), (0, 7.0, 0), (-1.5, None, -1.5)],
+)
+def test_the_time_is_the_messages_own_else_the_amqp_timestamp_else_now(
+    node: Node, ts: float | None, timestamp: float | None, seen: float
+) -> None:
+    raw = body() if ts is None else body(ts=ts)
+    node.deliver(raw, timestamp=timestamp)
+    assert node.delivered[0].ts == seen
+
+
+def test_the_nodes_own_messages_are_not_for_browsers(node: Node) -> None:
+    node.deliver(body("of a later version"), type="progress-ws.something")
+    node.deliver(b"\xff", type="progress-ws.")
+    assert (node.values, node.reasons, node.intake.received) == ([], [], 0)
+
+
+@pytest.mark.parametrize("kind", ["message", "", "progress-ws", "Progress-ws.heartbeat", "order"])
+def test_any_other_type_is_a_message(node: Node, kind: str) -> None:
+    node.deliver(body(1), type=kind)
+    assert node.values == [1]
+
+
+def test_a_heartbeat_goes_to_the_cluster(node: Node) -> None:
+    node.deliver(codec.encode(BEAT), type=HEARTBEAT)
+    assert node.cluster.nodes() == [BEAT]
+
+
+def test_a_heartbeat_of_a_later_version_may_say_more(node: Node) -> None:
+    later = json.loads(codec.encode(BEAT)) | {"load": 0.5}
+    node.deliver(json.dumps(later).encode(), type=HEARTBEAT)
+    assert node.cluster.nodes() == [BEAT]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b'{"node":1}', b"[" * 100_000])
+def test_a_heartbeat_that_is_none_is_rejected(node: Node, raw: bytes) -> None:
+    node.deliver(raw, type=HEARTBEAT)
+    assert (node.cluster.nodes(), node.reasons) == ([], ["bad_heartbeat"])
+
+
+properties = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.text(max_size=20) | st.sampled_from([HEARTBEAT, "progress-ws.x", "message"]),
+        "message_id": st.text(max_size=20),
+        "timestamp": st.floats(allow_nan=True),
+    },
+)
+fields = st.dictionaries(
+    st.sampled_from(["sid", "message", "id", "ts", "key", "node", "instance", "sessions"]),
+    st.sampled_from([SID, "p-1", "p-2", 0, 1, -1.5, None, True, [], {}, "k", "\udcff"]),
+)
+bodies = st.binary(max_size=100) | (fields | st.lists(fields, max_size=3)).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@given(st.lists(st.tuples(bodies, properties), max_size=5))
+def test_nothing_makes_it_raise_and_everything_is_counted(
+    deliveries: list[tuple[bytes, dict[str, Any]]],
+) -> None:
+    node = Node()
+    for raw, props in deliveries:
+        node.deliver(raw, **props)
+    intake = node.intake
+    assert intake.received == len(node.delivered) + intake.repeated
+    assert sum(intake.rejected.values()) == len(node.rejected)
+    for message in node.delivered:
+        json.loads(codec.message_frame(message))
+
+
+@given(st.floats(allow_nan=True))
+def test_whatever_the_amqp_timestamp_the_frame_is_json(timestamp: float) -> None:
+    node = Node()
+    node.deliver(body(), timestamp=timestamp)
+
+    def refuse(text: str) -> Callable[[], None]:
+        raise AssertionError(text)
+
+    json.loads(codec.message_frame(node.delivered[0]), parse_constant=refuse)

@@ -1,0 +1,124 @@
+"""A TCP proxy that misbehaves on demand: resets, black holes, delays, refused connections."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import Self
+
+CHUNK_BYTES = 65_536
+# SO_LINGER on, for 0 seconds: closing sends a reset, and what was not sent is forgotten.
+ABORT = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Listens on a free loopback port and passes everything on to `host:port`.
+
+    `async with Proxy("127.0.0.1", broker.port) as proxy:`, then point the client to `proxy.port`.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self.port = 0
+        #: Seconds that every chunk waits, in both directions.
+        self.delay_s = 0.0
+        #: Connections that were accepted so far.
+        self.accepted = 0
+        self._open_gate = asyncio.Event()
+        self._open_gate.set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._servers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.refuse()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return len(self._clients)
+
+    async def listen(self) -> None:
+        """Accept connections, after `refuse` on the same port as before."""
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        """Reset what is open and refuse new connections until `listen`."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self.reset()
+        await asyncio.sleep(0)
+
+    def reset(self, *, server_side: bool = True) -> None:
+        """Reset what is open; with `server_side=False` the server is left believing in it."""
+        for writer in [*self._clients, *(self._servers if server_side else ())]:
+            _abort(writer)
+
+    def black_hole(self) -> None:
+        """Accept everything and pass on nothing, in both directions, until `pass_on`."""
+        self._open_gate.clear()
+
+    def pass_on(self) -> None:
+        """End `black_hole`; what was held back goes on."""
+        self._open_gate.set()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        try:
+            await self._open_gate.wait()
+            server_reader, server_writer = await asyncio.open_connection(*self.target)
+            await self._join(reader, writer, server_reader, server_writer)
+        except OSError:
+            pass  # the client sees its connection end, as it would without a proxy
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+    async def _join(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        server_reader: asyncio.StreamReader,
+        server_writer: asyncio.StreamWriter,
+    ) -> None:
+        self._servers.add(server_writer)
+        try:
+            up = self._pump(reader, server_writer)
+            down = self._pump(server_reader, writer)
+            await asyncio.gather(up, down)
+        finally:
+            self._servers.discard(server_writer)
+            server_writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                await self._open_gate.wait()
+                writer.write(chunk)
+                await writer.drain()
+            writer.write_eof()
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    plain = writer.get_extra_info("socket")
+    if plain is not None and plain.fileno() != -1:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    writer.transport.abort()
