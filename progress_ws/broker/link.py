@@ -13,6 +13,7 @@ from progress_ws.broker.connection import connect, explained
 from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.topology import Names, declare_exchange, find_exchange
 from progress_ws.core.backlog import Batch
+from progress_ws.core.message import new_sid
 
 CONTENT_TYPE = "application/json"
 MESSAGE_TYPE, ARRAY_TYPE = "message", "messages"
@@ -82,7 +83,8 @@ class AmqpLink:
     async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`."""
         message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
-        await self._publish(message, routing_key="")
+        # A key like a message's: where it does not come back, messages would not arrive either.
+        await self._publish(message, routing_key=new_sid())
 
     async def lost(self) -> None:
         """See `Link.lost`."""

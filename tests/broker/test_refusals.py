@@ -99,7 +99,9 @@ async def test_no_such_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x00" * 100, b"AMQP\x00\x01\x00\x00"]
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"AMQP\x00\x01\x00\x00"],
+    ids=["HTTP", "nothing", "another AMQP"],
 )
 async def test_something_else_answers_on_the_port(answer: bytes) -> None:
     """The port of a web server, say, or a later AMQP."""
