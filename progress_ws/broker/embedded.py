@@ -46,8 +46,6 @@ class EmbeddedBroker:
 class EmbeddedLink:
     """See `Link`."""
 
-    window = 1
-
     def __init__(self, nodes: list[Deliver]) -> None:
         self._nodes = nodes
 

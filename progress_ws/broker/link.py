@@ -47,9 +47,6 @@ async def open_link(
 class AmqpLink:
     """One connection and one confirming channel."""
 
-    window = 2
-    """Enough to keep the wire busy, few enough that messages gather into arrays behind it."""
-
     def __init__(self, exchange: AbstractExchange, *, url: str) -> None:
         self._exchange = exchange
         self._url = url

@@ -59,9 +59,6 @@ class Feed(Protocol):
 class Link(Protocol):
     """One connection that messages go out on. Any failure of it raises `LinkLost`."""
 
-    window: int
-    """How many batches may be unconfirmed at once."""
-
     async def put(self, batch: Batch) -> list[str]:
         """Send a batch; return the ids of its messages once they are confirmed.
 

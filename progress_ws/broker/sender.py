@@ -63,6 +63,7 @@ class Sender:
         self._backlog = Backlog(publisher=self.publisher, max_bytes=max_buffer_bytes)
         self._backoff = Backoff(first_s=0.1, cap_s=1.0)
         self._last_trouble: str | None = None
+        self._refusal: str | None = None
         self._link: Link | None = None
         self._more = asyncio.Event()
         self._room = asyncio.Event()
@@ -82,7 +83,9 @@ class Sender:
                 self.trouble = self._last_trouble = str(exc)
                 self._backlog.rewind()
                 if isinstance(exc, LinkRefused):
+                    self._refusal = self.trouble
                     self._backlog.fail_awaited(PublishError(self.trouble))
+                    self._room.set()
             except Exception as exc:  # a bug: whoever waits must not wait for nothing
                 self._backlog.fail_awaited(PublishError(f"the publisher has failed: {exc!r}"))
                 raise
@@ -150,6 +153,8 @@ class Sender:
         while not self._backlog.add(entry):
             if not wait_for_room:
                 raise BufferFull("too much is waiting for the broker already")
+            if self._refusal is not None:
+                raise PublishError(self._refusal)
             self._room.clear()
             await self._room.wait()
         self._more.set()
@@ -159,27 +164,29 @@ class Sender:
             async with asyncio.timeout(OPEN_TIMEOUT_S) as opening, self._open_link() as link:
                 opening.reschedule(None)
                 self._link = link
-                self.trouble = None
+                self.trouble = self._refusal = None
                 await self._pump(link)
         except TimeoutError as exc:
             raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
 
     async def _pump(self, link: Link) -> None:
-        """Send what there is, a window of batches at a time, until the link is lost."""
-        window = asyncio.Semaphore(link.window)
+        """Send batch after batch until the link is lost.
+
+        One at a time: of two on their way the first may come back (nobody there yet, a nack) and
+        the second arrive, and then the first one's numbers would look like repetitions.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.lost())
                 while True:
-                    await window.acquire()
                     while (batch := self._backlog.take()) is None:
                         self._more.clear()
                         await self._more.wait()
-                    group.create_task(self._put(link, batch, window))
+                    await self._put(link, batch)
         except* LinkLost as lost:
             raise first_loss(lost) from None
 
-    async def _put(self, link: Link, batch: Batch, window: asyncio.Semaphore) -> None:
+    async def _put(self, link: Link, batch: Batch) -> None:
         try:
             self._backlog.confirm(batch, await link.put(batch))
             # Only now the link has proved good: some open and refuse whatever they are given.
@@ -187,6 +194,4 @@ class Sender:
             self._backoff.reset()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
-            self._more.set()
-        window.release()
         self._room.set()

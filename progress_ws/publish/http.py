@@ -37,8 +37,6 @@ async def open_link(url: str, *, token: str) -> AsyncIterator["HttpLink"]:
 class HttpLink:
     """One request after the other: only then are they ordered."""
 
-    window = 1
-
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
