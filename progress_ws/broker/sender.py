@@ -69,8 +69,8 @@ class Sender:
         self._room = asyncio.Event()
 
     def __len__(self) -> int:
-        """Count the messages that are not confirmed yet."""
-        return len(self._backlog)
+        """Count the messages that are not confirmed yet, and that somebody still wants sent."""
+        return self._backlog.wanted
 
     async def run(self) -> None:
         """Keep a link open and send over it, until cancelled."""
@@ -144,8 +144,8 @@ class Sender:
         await self._link.announce(type, body)
 
     async def flush(self) -> None:
-        """Wait until everything is confirmed."""
-        while len(self._backlog):
+        """Wait until everything that is still wanted is confirmed; not while we are refused."""
+        while self._backlog.wanted and self._refusal is None:
             self._room.clear()
             await self._room.wait()
 

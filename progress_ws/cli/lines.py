@@ -4,8 +4,9 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 
-from progress_ws.errors import InvalidMessage
+from progress_ws.errors import InvalidMessage, ProgressError
 
 LINE_MAX_BYTES = 16 * 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -20,20 +21,30 @@ async def lines() -> AsyncIterator[str]:
 
     Raises:
         InvalidMessage: a line is no UTF-8, or longer than 16 MiB.
+        ProgressError: standard input cannot be read.
     """
     loop = asyncio.get_running_loop()
-    chunks: asyncio.Queue[bytes] = asyncio.Queue(CHUNKS_WAITING)
+    chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue(CHUNKS_WAITING)
 
     def read() -> None:
-        chunk = b"-"
-        while chunk:
-            chunk = os.read(0, READ_BYTES)
-            waiting = asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop)
-            waiting.result()
+        chunk: bytes | OSError = b"-"
+        while chunk and not isinstance(chunk, OSError):
+            try:
+                chunk = os.read(0, READ_BYTES)
+            except OSError as exc:
+                chunk = exc
+            put = chunks.put(chunk)
+            try:
+                asyncio.run_coroutine_threadsafe(put, loop).result()
+            except (RuntimeError, CancelledError):  # the loop has ended before its input
+                put.close()
+                return
 
     threading.Thread(target=read, name="standard input", daemon=True).start()
     rest = bytearray()
     while chunk := await chunks.get():
+        if isinstance(chunk, OSError):
+            raise ProgressError(f"cannot read standard input: {chunk.strerror}")
         rest += chunk
         for line in _complete(rest):
             yield _text(line)

@@ -17,11 +17,12 @@ Settle = Callable[[str | ProgressError], None]
 class Entry:
     """A message on its way out. `settle` is None for a posted one: nobody waits for it."""
 
-    __slots__ = ("draft", "settle", "size", "text")
+    __slots__ = ("draft", "is_given_up", "settle", "size", "text")
 
     def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
         self.draft = draft
         self.settle = settle
+        self.is_given_up = False
         self.text = codec.encode_draft(draft, ts=ts)
         self.size = len(self.text) + _ENTRY_OVERHEAD_BYTES
 
@@ -73,6 +74,12 @@ class Backlog:
         self._flight: deque[Batch] = deque()
         self._bytes = 0
         self._unconfirmed = 0
+        self._given_up = 0
+
+    @property
+    def wanted(self) -> int:
+        """Count the messages that are not confirmed yet and not given up by who sent them."""
+        return len(self) - self._given_up
 
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet."""
@@ -106,11 +113,12 @@ class Backlog:
 
     def give_up(self, entry: Entry) -> bool:
         """Take back an awaited message; False when it has been on the wire and may still arrive."""
-        entry.settle = None
-        if entry not in self._waiting:
-            return False
-        self._drop(entry, entry)
-        return True
+        if entry in self._waiting:
+            self._drop(entry, entry)
+            entry.settle = None
+            return True
+        self._forsake(entry)
+        return False
 
     def take(self) -> Batch | None:
         """Take what goes to the wire next: what must be repeated, else the oldest that waits."""
@@ -126,7 +134,7 @@ class Backlog:
         return batch
 
     def confirm(self, batch: Batch, ids: list[str]) -> None:
-        """The broker has the batch; `ids` are what its messages are called there."""
+        """The broker has the batch; `ids` are what its messages are called there, one each."""
         self._land(batch)
         for entry, id_ in zip(batch.entries, ids, strict=True):
             if entry.settle is not None:
@@ -158,7 +166,7 @@ class Backlog:
             for entry in batch.entries:
                 if entry.settle is not None:
                     entry.settle(reason)
-                    entry.settle = None
+                    self._forsake(entry)
 
     def _repeat(self, *batches: Batch) -> None:
         """Let these go out before anything new, in the order of their numbers."""
@@ -176,6 +184,13 @@ class Backlog:
             entries.append(entry)
         return entries
 
+    def _forsake(self, entry: Entry) -> None:
+        """Note that nobody waits any more for what is on its way; it may still arrive."""
+        if entry.settle is not None:
+            entry.settle = None
+            entry.is_given_up = True
+            self._given_up += 1
+
     def _drop(self, slot: object, entry: Entry) -> None:
         del self._waiting[slot]
         self._bytes -= entry.size
@@ -183,4 +198,5 @@ class Backlog:
     def _land(self, batch: Batch) -> None:
         self._flight.remove(batch)
         self._unconfirmed -= len(batch.entries)
+        self._given_up -= sum(entry.is_given_up for entry in batch.entries)
         self._bytes -= sum(entry.size for entry in batch.entries)

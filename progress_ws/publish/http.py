@@ -52,7 +52,7 @@ class HttpLink:
             async with self._session.post(
                 self._url, data=body, headers={"Content-Type": "application/json"}
             ) as response:
-                return await self._ids(response)
+                return await self._ids(response, len(batch.entries))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
 
@@ -64,10 +64,16 @@ class HttpLink:
         """See `Link.lost`; each request finds out for itself."""
         await asyncio.get_running_loop().create_future()
 
-    async def _ids(self, response: aiohttp.ClientResponse) -> list[str]:
+    async def _ids(self, response: aiohttp.ClientResponse, count: int) -> list[str]:
         body = await response.read()
         if response.status == 202:
-            return codec.decode(body, _Accepted).ids
+            try:
+                ids = codec.decode(body, _Accepted).ids
+            except InvalidMessage:
+                ids = []
+            if len(ids) != count:
+                raise LinkLost(f"{self._url} answered 202, but not as a node does")
+            return ids
         try:
             problem = codec.decode(body, _Problem)
         except InvalidMessage:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import socket
 from functools import partial
 from types import TracebackType
@@ -96,10 +97,12 @@ class Publisher:
             async with asyncio.timeout(timeout_s):
                 await sender.flush()
         except TimeoutError:
-            log.warning("%d messages could not be sent: %s", len(sender), sender.reason())
+            pass  # told below
         finally:
             running.cancel()
             await asyncio.wait([running])
+        if len(sender):
+            log.warning("%d messages could not be sent: %s", len(sender), sender.reason())
         return len(sender)
 
     async def send(
@@ -185,6 +188,8 @@ def _opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
         raise SettingsError(f"cannot publish to {censored(url)!r}: it must be {exc}") from None
     if token is None:
         raise SettingsError("a node's URL needs token=, its PROGRESS_WS_PUBLISH_TOKEN")
+    if not re.fullmatch(r"[!-~]+", token):
+        raise SettingsError("token= is wrong: it must be printable ASCII without blanks")
     return partial(_open_http, node, token)
 
 

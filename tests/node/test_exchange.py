@@ -1,4 +1,4 @@
-"""What others put on the exchange: hand-typed, foreign, broken. All of it counts, none of it harms."""
+"""What others put on the exchange: typed by hand, foreign, broken. None of it harms."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ async def comes_through(put: Put, browser: Tab) -> bool:
 async def test_a_message_typed_by_hand(rabbitmq: RabbitMQ, vhost: str, node: LiveNode) -> None:
     """The two required fields in the form of the management UI reach the browser."""
     async with node.tab() as browser:
-        text = '{"sid": "%s",\n "message": "你好, \\"world\\""}' % browser.sid
+        text = '{"sid": "SID",\n "message": "你好, \\"world\\""}'.replace("SID", browser.sid)
         assert await asyncio.to_thread(rabbitmq.management.publish, vhost, EXCHANGE, text)
         frame = await browser.frame()
         assert frame.pop("ts") > 0
@@ -256,9 +256,7 @@ async def test_a_flood_of_nonsense_leaves_the_node_ready(node: LiveNode, put: Pu
 # -- what an operator sees in the management UI -----------------------------------------------
 
 
-async def test_a_node_has_a_queue_of_its_own(
-    rabbitmq: RabbitMQ, vhost: str, start: Start
-) -> None:
+async def test_a_node_has_a_queue_of_its_own(rabbitmq: RabbitMQ, vhost: str, start: Start) -> None:
     """Exclusive, auto-delete, bounded in bytes with the oldest dropped, and named after it."""
     await start(amqp_url=rabbitmq.amqp_url(vhost), node="node-7")
     (queue,) = await asyncio.to_thread(rabbitmq.management.queues, vhost)
@@ -269,9 +267,7 @@ async def test_a_node_has_a_queue_of_its_own(
     assert queue["arguments"]["x-overflow"] == "drop-head"
 
 
-async def test_connections_say_whose_they_are(
-    rabbitmq: RabbitMQ, vhost: str, start: Start
-) -> None:
+async def test_connections_say_whose_they_are(rabbitmq: RabbitMQ, vhost: str, start: Start) -> None:
     """Consuming and publishing have a connection each, with the node's name in it."""
     await start(amqp_url=rabbitmq.amqp_url(vhost), node="node-7")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from progress_ws import Publisher, new_sid
 from progress_ws.node.settings import Settings
-from tests.node.conftest import BEARER, TOKEN, LiveNode, live_when_ready
+from tests.node.conftest import BEARER, TOKEN, LiveNode, Start, live_when_ready
 from tests.support.tab import Tab
 
 STRINGS = {
@@ -66,9 +66,10 @@ VALUES = [
 @pytest.mark.parametrize("text", STRINGS.values(), ids=STRINGS.keys())
 async def test_a_string_arrives_as_it_is(lone: LiveNode, text: str) -> None:
     """Through the HTTP API, written with escapes and without, in both formats."""
-    async with lone.tab() as browser, lone.http.ws_connect(
-        f"/websocket/progress?format=text&sid={browser.sid}"
-    ) as old:
+    async with (
+        lone.tab() as browser,
+        lone.http.ws_connect(f"/websocket/progress?format=text&sid={browser.sid}") as old,
+    ):
         await old.receive_str()
         for ascii_ in (True, False):
             member = {"sid": browser.sid, "message": text}
@@ -79,17 +80,16 @@ async def test_a_string_arrives_as_it_is(lone: LiveNode, text: str) -> None:
 
 
 @pytest.mark.broker
-async def test_every_string_at_once(amqp_url: str, start: object) -> None:
+async def test_every_string_at_once(amqp_url: str, start: Start) -> None:
     """Through RabbitMQ, from a worker's publisher and from the HTTP API, in arrays."""
-    async with live_when_ready(Settings(amqp_url=amqp_url, publish_token=TOKEN)) as node:
-        async with node.tab() as browser:
-            texts = list(STRINGS.values())
-            batch = [{"sid": browser.sid, "message": text} for text in texts]
-            assert (await node.post(batch))[0] == 202
-            async with Publisher(amqp_url) as publisher:
-                await asyncio.gather(*(publisher.send(browser.sid, text) for text in texts))
-            got = [(await browser.frame())["message"] for _ in range(2 * len(texts))]
-            assert got == texts * 2
+    node = await start(amqp_url=amqp_url)
+    async with node.tab() as browser, Publisher(amqp_url) as publisher:
+        texts = list(STRINGS.values())
+        batch = [{"sid": browser.sid, "message": text} for text in texts]
+        assert (await node.post(batch))[0] == 202
+        await asyncio.gather(*(publisher.send(browser.sid, text) for text in texts))
+        got = [(await browser.frame())["message"] for _ in range(2 * len(texts))]
+        assert got == texts * 2
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value[:40])

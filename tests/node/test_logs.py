@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable
 
 import aiohttp
@@ -63,8 +62,15 @@ async def test_nothing_private_is_logged(
             await browser.socket.send(frame)
         await browser.socket.send(b"SECRET")
 
-        for body in (CONTENT, "", '{"sid":"SECRET"}', json.dumps({"sid": SID}), '["SECRET"]',
-                     json.dumps(message | {"key": 5}), json.dumps(message | {"id": "SECRET"})):  # fmt: skip
+        for body in (
+            CONTENT,
+            "",
+            '{"sid":"SECRET"}',
+            '["SECRET"]',
+            json.dumps({"sid": SID}),
+            json.dumps(message | {"key": 5}),
+            json.dumps(message | {"id": "SECRET"}),
+        ):
             await asyncio.to_thread(management.publish, vhost, "progress-ws", body)
             properties = {"type": "progress-ws.heartbeat"}
             await asyncio.to_thread(
@@ -162,10 +168,3 @@ async def test_what_is_no_message_is_logged_once_per_reason(
     assert len(rejected) == 2
     assert len({event["reason"] for event in rejected}) == 2
     assert all(event["level"] == "warning" for event in rejected)
-
-
-def test_importing_a_node_configures_nothing() -> None:
-    """Logging is set up by programs: a test or another program keeps its own."""
-    import progress_ws.node.server  # noqa: F401, PLC0415
-
-    assert not [h for h in logging.getLogger("progress_ws").handlers if h.__class__.__name__ != "NullHandler"]  # fmt: skip  # noqa: E501

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from deploy.local import RabbitMQ
 from progress_ws import new_sid
 from progress_ws.node import app
 from tests.node.conftest import BEARER, LiveNode, Start, still_serves
+from tests.support.proxy import Proxy
 from tests.support.tab import Tab
 from tests.support.waiting import eventually
 
@@ -49,7 +51,8 @@ async def test_an_array(node: LiveNode) -> None:
         ]
         status, answer = await node.post(batch)
         assert status == 202
-        for name, browser, ids in (("one", one, answer["ids"][::2]), ("two", two, answer["ids"][1::2])):  # fmt: skip
+        for place, (name, browser) in enumerate((("one", one), ("two", two))):
+            ids = answer["ids"][place::2]
             frames = [await browser.frame() for _ in ids]
             assert [f["id"] for f in frames] == ids
             assert [f["message"] for f in frames] == [[n, name] for n in range(MEMBERS_MAX // 2)]
@@ -282,9 +285,7 @@ async def test_the_limit_of_a_message_is_a_setting(start: Start) -> None:
     [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer a-token-for-test",
      "Bearer a-token-for-tests2", "a-token-for-tests", "Bearer A-TOKEN-FOR-TESTS", "Bearer 密码"],
 )  # fmt: skip
-async def test_without_the_token_it_is_401(
-    lone: LiveNode, browser: Tab, given: str | None
-) -> None:
+async def test_without_the_token_it_is_401(lone: LiveNode, browser: Tab, given: str | None) -> None:
     """A missing or wrong token is refused before the body is looked at."""
     headers = {} if given is None else {"Authorization": given}
     for body in ({"sid": browser.sid, "message": "never published"}, "no message"):
@@ -346,6 +347,63 @@ async def test_without_a_broker_it_is_503(start: Start) -> None:
     assert "secret" not in text
 
 
+@pytest.fixture
+async def proxy(rabbitmq: RabbitMQ) -> AsyncIterator[Proxy]:
+    """The way to RabbitMQ, which can be cut."""
+    async with Proxy("127.0.0.1", rabbitmq.port) as opened:
+        yield opened
+
+
+@pytest.mark.broker
+async def test_a_broker_that_falls_silent_is_503(
+    rabbitmq: RabbitMQ, amqp_url: str, proxy: Proxy, start: Start
+) -> None:
+    """Nothing says that it is gone: the timeout does. What it may still get, it gets once."""
+    url = amqp_url.replace(f":{rabbitmq.port}/", f":{proxy.port}/")
+    node = await start(amqp_url=url, publish_timeout_seconds=0.5)
+    async with node.tab() as browser:
+        proxy.black_hole()
+        before = time.monotonic()
+        status, problem = await node.post({"sid": browser.sid, "message": "perhaps"})
+        assert time.monotonic() - before < 2
+        assert status == 503
+        assert problem["detail"]
+        proxy.pass_on()
+
+        async def is_taken() -> bool:
+            return (await node.post({"sid": browser.sid, "message": LAST}))[0] == 202
+
+        await eventually(is_taken)
+        assert (await browser.values_until(LAST)).count("perhaps") <= 1
+
+
+@pytest.mark.broker
+async def test_browsers_stay_while_the_broker_is_away(
+    rabbitmq: RabbitMQ, amqp_url: str, proxy: Proxy, start: Start
+) -> None:
+    """503 and not ready while it is gone; when it is back, the same socket gets messages again."""
+    url = amqp_url.replace(f":{rabbitmq.port}/", f":{proxy.port}/")
+    node = await start(amqp_url=url, publish_timeout_seconds=0.2)
+    async with node.tab() as browser:
+        await proxy.refuse()
+
+        async def is_unready() -> bool:
+            return (await node.get("/readyz"))[0] == 503
+
+        await eventually(is_unready)
+        assert (await node.post({"sid": browser.sid, "message": "lost"}))[0] == 503
+        assert await still_serves(browser)
+        await proxy.listen()
+
+        async def is_ready() -> bool:
+            return (await node.get("/readyz"))[0] == 200
+
+        await eventually(is_ready)
+        await node.send(browser.sid, LAST)
+        assert await browser.values_until(LAST) == []
+        assert await node.metric("broker_reconnects_total", side="consuming") == 1
+
+
 async def test_a_mistake_is_told_though_the_broker_is_away(start: Start) -> None:
     """Trying again cannot help, so 400, and at once."""
     node = await start(amqp_url=NOBODY, publish_timeout_seconds=30, ready=False)
@@ -353,9 +411,7 @@ async def test_a_mistake_is_told_though_the_broker_is_away(start: Start) -> None
         assert (await node.post({"sid": "x", "message": 1}))[0] == 400
 
 
-async def test_with_a_full_buffer_it_is_429(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_with_a_full_buffer_it_is_429(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded while the broker is away: more is refused at once, with `Retry-After`."""
     monkeypatch.setattr(app, "MAX_BUFFER_BYTES", 1024 * 1024)
     node = await start(amqp_url=NOBODY, publish_timeout_seconds=2, ready=False)

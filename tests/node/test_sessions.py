@@ -74,7 +74,5 @@ async def test_a_foreign_page_is_refused(lone: LiveNode, method: str) -> None:
 async def test_pages_may_not_publish(start: Start) -> None:
     """Publishing is for backends: a page is not told that it may send the token's header."""
     node = await start(allowed_origins=("*",))
-    async with node.http.options(
-        "/api/v1/messages", headers={"Origin": APP} | ASKED
-    ) as answer:
+    async with node.http.options("/api/v1/messages", headers={"Origin": APP} | ASKED) as answer:
         assert "Access-Control-Allow-Origin" not in answer.headers

@@ -76,7 +76,8 @@ async def test_what_the_browser_sends_is_ignored(lone: LiveNode) -> None:
     sid, other = new_sid(), new_sid()
     async with text_tab(lone, sid) as socket:
         await received(socket)
-        for frame in ('{"type":"ping"}', "hello", b"\0\1", '{"type":"follow","sid":"%s"}' % other):
+        follow = json.dumps({"type": "follow", "sid": other})
+        for frame in ('{"type":"ping"}', "hello", b"\0\1", follow):
             await socket.send(frame)
         await lone.send(other, "not followed")
         await lone.send(sid, "next")

@@ -28,8 +28,14 @@ WORKERS = 2
 def started(rabbitmq: RabbitMQ, session_folder: Path) -> Iterator[Node]:
     """A node with two workers and a virtual host of its own."""
     with new_vhost(rabbitmq) as vhost:
-        settings = {"amqp_url": rabbitmq.amqp_url(vhost), "workers": WORKERS, "drain_seconds": 1}
-        with running(Node(subfolder(session_folder), node="node-7", publish_token=TOKEN, **settings)) as node:
+        new = Node(
+            subfolder(session_folder),
+            amqp_url=rabbitmq.amqp_url(vhost),
+            node="node-7",
+            workers=WORKERS,
+            publish_token=TOKEN,
+        )
+        with running(new) as node:
             yield node
 
 
