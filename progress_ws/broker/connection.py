@@ -5,8 +5,10 @@ is ours, in `feed.py` and `sender.py`.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from urllib.parse import unquote
 
 import aio_pika
@@ -36,6 +38,20 @@ LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.
 """Whatever the library raises when a connection or a channel is gone."""
 
 
+_is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
+"""Set in the context of our connections, which the library's tasks inherit."""
+
+
+def _is_others(_record: logging.LogRecord) -> bool:
+    return not _is_ours.get()
+
+
+# The library logs each failed attempt, and each lost connection with a traceback. Whoever owns one
+# of ours is told by `LinkLost` and says it once, in words; other users of the library keep its log.
+for _name in ("aiormq.connection", "aiormq.channel"):
+    logging.getLogger(_name).addFilter(_is_others)
+
+
 @asynccontextmanager
 async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
     """Open a connection that the management UI shows under `name`; closed at the end.
@@ -47,6 +63,7 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
     target = URL(url)
     if "heartbeat" not in target.query:
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
+    _is_ours.set(True)
     with explained(url):
         connection = await aio_pika.connect(target, client_properties={"connection_name": name})
         try:

@@ -9,7 +9,7 @@ from aiormq.abc import DeliveredMessage
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import LOSSES, connect, explained
-from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, is_ending
 from progress_ws.broker.topology import PREFETCH, Names, declare_exchange, declare_node_queue
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.intake import Delivery
@@ -43,6 +43,8 @@ class AmqpFeed:
             try:
                 await self._run_once(deliver, backoff)
             except LinkLost as exc:
+                if is_ending():
+                    raise asyncio.CancelledError from exc
                 if self.trouble is None:
                     self.reconnects += 1
                 self.trouble = str(exc)

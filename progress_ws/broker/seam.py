@@ -4,6 +4,7 @@ Two implementations of both halves: RabbitMQ (`feed.py`, `link.py`) and a plain 
 process (`embedded.py`); a link to a node's HTTP API is in `publish/http.py`.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -17,6 +18,16 @@ Deliver = Callable[[Delivery], None]
 
 NOT_YET = "not connected yet"
 """The trouble of whoever has not made its first attempt yet: no news."""
+
+
+def is_ending() -> bool:
+    """Tell whether the current task has been cancelled.
+
+    Before Python 3.13 a task group that is cancelled in the moment in which a child fails raises
+    the failure only; whoever goes on after a failure must ask.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class LinkLost(Exception):

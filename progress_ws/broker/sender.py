@@ -6,7 +6,15 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from progress_ws.broker.seam import NOT_YET, Link, LinkLost, LinkRefused, OpenLink, first_loss
+from progress_ws.broker.seam import (
+    NOT_YET,
+    Link,
+    LinkLost,
+    LinkRefused,
+    OpenLink,
+    first_loss,
+    is_ending,
+)
 from progress_ws.core.backlog import Backlog, Batch, Entry
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.message import Draft
@@ -78,6 +86,8 @@ class Sender:
             try:
                 await self._run_once()
             except LinkLost as exc:
+                if is_ending():
+                    raise asyncio.CancelledError from exc
                 if self.trouble is None:
                     self.reconnects += 1
                 self.trouble = self._last_trouble = str(exc)

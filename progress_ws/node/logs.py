@@ -39,9 +39,6 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    # A lost connection is told once, in words, by whoever owns it; these repeat it with tracebacks.
-    for name in ("aiormq", "aio_pika"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     # aiohttp's record of a request that is no HTTP quotes it, with the sid in its URL.
     logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_request)
     structlog.configure(
