@@ -137,8 +137,7 @@ class Backlog:
         """The broker has the batch; `ids` are what its messages are called there, one each."""
         self._land(batch)
         for entry, id_ in zip(batch.entries, ids, strict=True):
-            if entry.settle is not None:
-                entry.settle(id_)
+            _tell(entry, id_)
 
     def refuse(self, batch: Batch, flaw: InvalidMessage) -> None:
         """The other side will never take this batch: find the culprit, drop it, keep the rest."""
@@ -148,8 +147,7 @@ class Backlog:
             return
         self._land(batch)
         (entry,) = batch.entries
-        if entry.settle is not None:
-            entry.settle(flaw)
+        _tell(entry, flaw)
 
     def rewind(self) -> None:
         """The connection is lost: what is unconfirmed must go out again."""
@@ -200,3 +198,10 @@ class Backlog:
         self._unconfirmed -= len(batch.entries)
         self._given_up -= sum(entry.is_given_up for entry in batch.entries)
         self._bytes -= sum(entry.size for entry in batch.entries)
+
+
+def _tell(entry: Entry, outcome: str | ProgressError) -> None:
+    """Tell whoever waits, once."""
+    settle, entry.settle = entry.settle, None
+    if settle is not None:
+        settle(outcome)

@@ -13,7 +13,8 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.05
 GRACE_S = 2.0
-"""For the last browsers to answer their close frame."""
+"""For the last browsers to answer their close frame; who stalls is cut off then."""
+CUT_S = 1.0
 
 
 async def drain(sockets: Sockets, *, over_s: float, hurry: asyncio.Event) -> None:
@@ -39,6 +40,8 @@ async def drain(sockets: Sockets, *, over_s: float, hurry: asyncio.Event) -> Non
         if leaving:
             with suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), TICK_S)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE_S):
-            await sockets.empty.wait()
+    for wait_s in (GRACE_S, CUT_S):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(sockets.empty.wait(), wait_s)
+        for socket in sockets:
+            socket.cut()

@@ -146,6 +146,10 @@ class Socket:
                 self._writer.cancel()
             self._farewell = asyncio.create_task(self._say_goodbye(code, reason))
 
+    def cut(self) -> None:
+        """End the connection without waiting for the browser to read what it was sent."""
+        self._transport.abort()
+
     # -- writing --------------------------------------------------------------------------------
 
     async def _write(self) -> None:
