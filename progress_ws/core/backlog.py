@@ -17,12 +17,12 @@ Settle = Callable[[str | ProgressError], None]
 class Entry:
     """A message on its way out. `settle` is None for a posted one: nobody waits for it."""
 
-    __slots__ = ("draft", "is_given_up", "settle", "size", "text")
+    __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "text")
 
     def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
         self.draft = draft
         self.settle = settle
-        self.is_given_up = False
+        self.is_given_up = self.is_sent = False
         self.text = codec.encode_draft(draft, ts=ts)
         self.size = len(self.text) + _ENTRY_OVERHEAD_BYTES
 
@@ -178,13 +178,14 @@ class Backlog:
             if entries and len(entry.text) > room:
                 break
             self._waiting.pop(slot)
+            entry.is_sent = True
             room -= len(entry.text)
             entries.append(entry)
         return entries
 
     def _forsake(self, entry: Entry) -> None:
         """Note that nobody waits any more for what is on its way; it may still arrive."""
-        if entry.settle is not None:
+        if entry.settle is not None and entry.is_sent:
             entry.settle = None
             entry.is_given_up = True
             self._given_up += 1
