@@ -94,6 +94,19 @@ def explained(url: str) -> Iterator[None]:
         raise
 
 
+def end_of(exc: BaseException | None) -> Exception:
+    """Return why a connection or channel ended, from what the library tells its close callbacks.
+
+    It tells `CancelledError` of a connection on which the broker fell silent; as the result of a
+    future that would look like a cancellation of whoever waits for it.
+    """
+    if exc is None:
+        return LinkLost("the connection was closed")
+    if isinstance(exc, Exception):
+        return exc
+    return LinkLost("RabbitMQ fell silent: its heartbeats stayed away")
+
+
 def _explain(exc: Exception, url: URL) -> LinkLost:
     where = f"RabbitMQ at {url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
     vhost = unquote(url.raw_path[1:]) or "/"

@@ -8,7 +8,7 @@ from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 
 from progress_ws.broker import tolerance
-from progress_ws.broker.connection import LOSSES, connect, explained
+from progress_ws.broker.connection import LOSSES, connect, end_of, explained
 from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, is_ending
 from progress_ws.broker.topology import PREFETCH, Names, declare_exchange, declare_node_queue
 from progress_ws.core.backoff import Backoff
@@ -143,7 +143,7 @@ class _Subscription:
             self.end(exc)
 
     def _on_close(self, _sender: object, exc: BaseException | None) -> None:
-        self.end(exc or LinkLost("the connection was closed"))
+        self.end(end_of(exc))
 
     def _on_cancel(self, _frame: object) -> None:
         self.end(LinkLost("the broker cancelled the consumer: its queue was deleted"))

@@ -9,8 +9,7 @@ from importlib.metadata import version
 from aio_pika import Message
 from aio_pika.abc import AbstractExchange, HeadersType
 
-from progress_ws.broker.connection import connect, explained
-from progress_ws.broker.seam import LinkLost
+from progress_ws.broker.connection import connect, end_of, explained
 from progress_ws.broker.topology import Names, declare_exchange, find_exchange
 from progress_ws.core.backlog import Batch
 from progress_ws.core.message import new_sid
@@ -96,5 +95,5 @@ class AmqpLink:
     def end(self, _sender: object, exc: BaseException | None) -> None:
         """Note that the connection or the channel has been closed, and why."""
         if not self._lost.done():
-            self._lost.set_exception(exc or LinkLost("the connection was closed"))
+            self._lost.set_exception(end_of(exc))
             self._lost.exception()  # retrieved: at a planned close nobody waits for it

@@ -39,6 +39,9 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    # At level debug the AMQP library shows each message's headers, and so its sid.
+    for name in ("aiormq", "aio_pika"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # aiohttp's record of a request that is no HTTP quotes it, with the sid in its URL.
     logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_request)
     structlog.configure(
