@@ -30,7 +30,7 @@ class Owner:
             await asyncio.wait(self._tasks)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        log.critical("task died", task=task.get_name(), exc_info=task.exception())
+        # `stop` takes this callback away first, so a cancelled task was cancelled by a bug.
+        exc = None if task.cancelled() else task.exception()
+        log.critical("task died", task=task.get_name(), exc_info=exc)
         self._on_death(f"the task {task.get_name()!r} died; see the log")
