@@ -296,6 +296,30 @@ def test_what_was_given_up_on_the_wire_may_still_arrive_and_nobody_is_told() -> 
     assert (waiter.told, len(log)) == ([], 0)
 
 
+def test_what_was_given_up_on_the_wire_is_not_wanted_any_more() -> None:
+    log, entry = backlog(), awaited(1)
+    log.add(entry)
+    log.add(posted(2))
+    batch = taken(log)
+    log.give_up(entry)
+    assert (len(log), log.wanted) == (2, 1)
+    log.confirm(batch, batch.ids)
+    assert (len(log), log.wanted) == (0, 0)
+
+
+@pytest.mark.parametrize("how", ["confirmed", "refused"])
+def test_giving_up_what_is_settled_changes_nothing(how: str) -> None:
+    log, entry = backlog(), awaited(1)
+    log.add(entry)
+    if how == "confirmed":
+        log.confirm(batch := taken(log), batch.ids)
+    else:
+        log.refuse(taken(log), FLAW)
+    assert not log.give_up(entry)
+    log.add(posted(2))
+    assert (len(log), log.wanted) == (1, 1)
+
+
 def test_giving_up_twice_is_no_error() -> None:
     log, entry = backlog(), awaited(1)
     log.add(entry)

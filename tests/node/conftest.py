@@ -1,7 +1,7 @@
 """Whole nodes inside the test's own event loop, and browsers and publishers to talk to them."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -14,13 +14,22 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from deploy.local import RabbitMQ
 from progress_ws.node.app import create_app
 from progress_ws.node.settings import Settings
+from tests.support.parts import new_vhost
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
 
 TOKEN = "a-token-for-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def vhost(rabbitmq: RabbitMQ) -> Iterator[str]:
+    """One virtual host for the tests of a module: their nodes come one after the other."""
+    with new_vhost(rabbitmq) as name:
+        yield name
 
 
 class LiveNode:

@@ -1,16 +1,20 @@
 """The end of a node: browsers are sent elsewhere one by one, and nothing is left behind."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import aiohttp
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from deploy.local import Node
+from progress_ws import new_sid
 from tests.node.conftest import BEARER, TOKEN
 from tests.node.rawsocket import raw_socket
 from tests.support.tab import Tab, tab
@@ -32,20 +36,16 @@ async def ended(node: Node, timeout_s: float) -> int:
 async def test_sigterm_drains(node_process: StartProcess) -> None:
     """Not ready at once, no new sockets, the open ones closed with 1012 over the drain time.
 
-    Until its turn comes a socket goes on; at the end the process ends well.
+    Until its turn comes a socket gets what is published; at the end the process ends well.
     """
     node = node_process(drain_seconds=DRAIN_S, publish_token=TOKEN)
+    sid = new_sid()
     async with AsyncExitStack() as stack:
-        tabs = [await stack.enter_async_context(tab(node.url)) for _ in range(TABS)]
+        tabs = [await stack.enter_async_context(tab(node.url, sid=sid)) for _ in range(TABS)]
         http = await stack.enter_async_context(aiohttp.ClientSession(node.url))
-        started = time.monotonic()
         node.terminate()
-
-        async def closed(browser: Tab) -> float:
-            assert await browser.close_code() == 1012
-            return time.monotonic() - started
-
-        closing = [asyncio.create_task(closed(browser)) for browser in tabs]
+        started = time.monotonic()
+        ends = [asyncio.create_task(last_words(browser)) for browser in tabs]
 
         async def is_draining() -> bool:
             async with http.get("/readyz") as answer:
@@ -57,37 +57,38 @@ async def test_sigterm_drains(node_process: StartProcess) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
             await http.ws_connect("/websocket/progress")
         assert refusal.value.status == 503
-
-        last = tabs[-1]
-        body = {"sid": last.sid, "message": "meanwhile"}
+        body = {"sid": sid, "message": "meanwhile"}
         async with http.post("/api/v1/messages", json=body, headers=BEARER) as answer:
             assert answer.status == 202
-
-        times = sorted(await asyncio.gather(*closing))
+        closed = sorted([await end for end in ends], key=lambda end: end.at)
     assert await ended(node, 5) == 0
-    # Spread: the first leaves early, the last late, and never many at once.
-    assert times[0] < DRAIN_S / 2
-    assert DRAIN_S / 2 < times[-1] < DRAIN_S + 1
-    assert times[TABS // 2] - times[0] > DRAIN_S / 4
     assert '"event": "stopped"' in node.output
 
+    assert {end.code for end in closed} == {1012}
+    assert [end.messages for end in closed[-TABS // 2 :]] == [["meanwhile"]] * (TABS // 2)
+    # Spread: the first leaves early, the last late, and the others between.
+    times = [end.at - started for end in closed]
+    assert times[0] < DRAIN_S / 2
+    assert times[TABS // 2] - times[0] > DRAIN_S / 4
+    assert DRAIN_S / 2 < times[-1] < DRAIN_S + 1
 
-async def test_messages_come_until_the_end(node_process: StartProcess) -> None:
-    """A socket whose turn has not come yet gets what is published during the drain."""
-    node = node_process(drain_seconds=DRAIN_S, publish_token=TOKEN)
-    async with tab(node.url) as one, tab(node.url) as two, aiohttp.ClientSession(node.url) as http:
-        node.terminate()
-        await eventually(lambda: not node.ready, 1)
-        got = 0
-        for browser in (one, two):
-            body = {"sid": browser.sid, "message": "meanwhile"}
-            async with http.post("/api/v1/messages", json=body, headers=BEARER) as answer:
-                assert answer.status == 202
-            with_message = asyncio.create_task(browser.frame())
-            done, _ = await asyncio.wait([with_message])
-            got += done.pop().exception() is None
-        assert got >= 1  # one of the two may have gone already
-    assert await ended(node, DRAIN_S + 5) == 0
+
+@dataclass(frozen=True)
+class End:
+    """When and how a socket was closed, and what it got before."""
+
+    at: float
+    code: int | None
+    messages: list[object]
+
+
+async def last_words(browser: Tab) -> End:
+    """Read until the server closes."""
+    messages = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            messages.append((await browser.frame())["message"])
+    return End(time.monotonic(), browser.socket.close_code, messages)
 
 
 async def test_sigint_is_quick(node_process: StartProcess) -> None:

@@ -244,12 +244,12 @@ async def test_messages_of_the_nodes_own_are_no_messages(node: LiveNode, put: Pu
 
 
 async def test_a_flood_of_nonsense_leaves_the_node_ready(node: LiveNode, put: Put) -> None:
-    """A hundred thousand bad members are worked off while browsers are served."""
+    """Fifty thousand bad members are worked off, and then browsers are served as before."""
     async with node.tab() as browser:
-        for _ in range(10):
+        for _ in range(5):
             await put(b"[" + b",".join([b"5"] * 10_000) + b"]")
         assert await comes_through(put, browser)
-        assert await node.metric("messages_rejected_total") == 100_000
+        assert await node.metric("messages_rejected_total") == 50_000
         assert (await node.get("/readyz"))[0] == 200
 
 
@@ -259,7 +259,8 @@ async def test_a_flood_of_nonsense_leaves_the_node_ready(node: LiveNode, put: Pu
 async def test_a_node_has_a_queue_of_its_own(rabbitmq: RabbitMQ, vhost: str, start: Start) -> None:
     """Exclusive, auto-delete, bounded in bytes with the oldest dropped, and named after it."""
     await start(amqp_url=rabbitmq.amqp_url(vhost), node="node-7")
-    (queue,) = await asyncio.to_thread(rabbitmq.management.queues, vhost)
+    queues = await asyncio.to_thread(rabbitmq.management.queues, vhost)
+    (queue,) = (queue for queue in queues if queue["name"] != "spy")
     assert queue["name"].startswith("progress-ws.node.node-7.")
     assert len(queue["name"]) > len("progress-ws.node.node-7.") + 6
     assert (queue["exclusive"], queue["auto_delete"]) == (True, True)
@@ -271,13 +272,10 @@ async def test_connections_say_whose_they_are(rabbitmq: RabbitMQ, vhost: str, st
     """Consuming and publishing have a connection each, with the node's name in it."""
     await start(amqp_url=rabbitmq.amqp_url(vhost), node="node-7")
 
-    async def names() -> set[str]:
-        connections = await asyncio.to_thread(rabbitmq.management.connections, vhost)
-        return {c.get("client_properties", {}).get("connection_name", "") for c in connections}
-
     async def both() -> bool:
-        named = await names()
-        return len(named) == 2 and all("node-7" in name for name in named)
+        connections = await asyncio.to_thread(rabbitmq.management.connections, vhost)
+        names = {c.get("client_properties", {}).get("connection_name", "") for c in connections}
+        return len([name for name in names if "node-7" in name]) == 2
 
     await eventually(both)
 

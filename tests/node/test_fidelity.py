@@ -167,7 +167,7 @@ def opened(loop: asyncio.Runner) -> Iterator[tuple[LiveNode, Tab]]:
     loop.run(context.__aexit__(None, None, None))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=JSON, ascii_=st.booleans())
 def test_any_json_value(
     loop: asyncio.Runner, opened: tuple[LiveNode, Tab], value: object, ascii_: bool

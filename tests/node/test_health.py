@@ -10,6 +10,7 @@ from deploy.local import RabbitMQ
 from progress_ws import new_sid
 from progress_ws.node.settings import Settings
 from tests.node.conftest import LiveNode, Start, live_when_ready, still_serves
+from tests.support.parts import new_vhost
 from tests.support.waiting import eventually
 
 NOBODY = "amqp://somebody:a-secret-password@127.0.0.1:1/"
@@ -67,23 +68,24 @@ async def test_browsers_may_connect_before_the_broker_can_be_reached(start: Star
 async def test_a_wrong_exchange_is_named(rabbitmq: RabbitMQ, vhost: str, start: Start) -> None:
     """A name that is taken by another kind of exchange is a reason that a person can act on."""
     body = {"type": "topic", "durable": True}
-    rabbitmq.management.request("PUT", "exchanges", vhost, "progress-ws", body=body)
-    node = await start(amqp_url=rabbitmq.amqp_url(vhost), ready=False)
+    rabbitmq.management.request("PUT", "exchanges", vhost, "taken", body=body)
+    node = await start(amqp_url=rabbitmq.amqp_url(vhost), prefix="taken", ready=False)
 
     async def says_why() -> bool:
         status, text = await node.get("/readyz")
         assert status == 503
-        return "fanout" in text and "progress-ws" in text and "PROGRESS_WS_PREFIX" in text
+        return "fanout" in text and "taken" in text and "PROGRESS_WS_PREFIX" in text
 
     await eventually(says_why)
 
 
 @pytest.mark.broker
-async def test_a_node_ends_well_though_its_broker_is_gone(rabbitmq: RabbitMQ, vhost: str) -> None:
+async def test_a_node_ends_well_though_its_broker_is_gone(rabbitmq: RabbitMQ) -> None:
     """Whatever the broker has just closed, the end of a node raises nothing."""
-    async with live_when_ready(Settings(amqp_url=rabbitmq.amqp_url(vhost))):
-        rabbitmq.management.delete_vhost(vhost)
-    rabbitmq.management.add_vhost(vhost)  # whose fixture removes it
+    with new_vhost(rabbitmq) as vhost:
+        async with live_when_ready(Settings(amqp_url=rabbitmq.amqp_url(vhost))):
+            rabbitmq.management.delete_vhost(vhost)
+        rabbitmq.management.add_vhost(vhost)  # removed again by who made it
 
 
 # -- metrics ----------------------------------------------------------------------------------

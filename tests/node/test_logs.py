@@ -130,21 +130,19 @@ async def test_every_line_is_an_event(node_process: StartProcess) -> None:
     assert float(str(closed["duration_s"])) >= 0
 
 
-async def test_the_level_is_a_setting(node_process: StartProcess) -> None:
-    """At `error`, a life without trouble logs nothing."""
-    node = node_process(log_level="error")
-    async with tab(node.url):
-        pass
-    node.terminate()
-    await eventually(lambda: not node.alive)
-    assert node.output == ""
-
-
-async def test_the_console_is_for_people(node_process: StartProcess) -> None:
-    """`console` writes lines for a terminal instead of JSON."""
-    node = node_process(log_format="console")
-    (line,) = (line for line in node.output.splitlines() if "listening" in line)
-    assert node.url in line
+async def test_level_and_format_are_settings(node_process: StartProcess) -> None:
+    """At `error`, a life without trouble logs nothing; `console` is for people, not JSON."""
+    quiet = node_process(log_level="error", wait=False)
+    human = node_process(log_format="console", wait=False)
+    for node in (quiet, human):
+        await asyncio.to_thread(node.wait_ready)
+        async with tab(node.url):
+            pass
+        node.terminate()
+    await eventually(lambda: not quiet.alive and not human.alive)
+    assert quiet.output == ""
+    (line,) = (line for line in human.output.splitlines() if "listening" in line)
+    assert human.url in line
     with pytest.raises(json.JSONDecodeError):
         json.loads(line)
 

@@ -414,7 +414,7 @@ async def test_a_mistake_is_told_though_the_broker_is_away(start: Start) -> None
 async def test_with_a_full_buffer_it_is_429(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded while the broker is away: more is refused at once, with `Retry-After`."""
     monkeypatch.setattr(app, "MAX_BUFFER_BYTES", 1024 * 1024)
-    node = await start(amqp_url=NOBODY, publish_timeout_seconds=2, ready=False)
+    node = await start(amqp_url=NOBODY, publish_timeout_seconds=1, ready=False)
     message = {"sid": new_sid(), "message": "x" * 60_000}
     waiting = asyncio.create_task(node.post([message] * 15))
 
@@ -423,7 +423,7 @@ async def test_with_a_full_buffer_it_is_429(start: Start, monkeypatch: pytest.Mo
 
     await eventually(is_waiting)
     async with (
-        asyncio.timeout(1),
+        asyncio.timeout(0.5),
         node.http.post(URL, json=[message] * 3, headers=BEARER) as answer,
     ):
         assert (answer.status, answer.content_type) == (429, PROBLEM)

@@ -1,0 +1,82 @@
+"""The broker is killed and restarted under load: what was confirmed is there, once, in order."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pika
+import pytest
+
+from deploy.local import RabbitMQ
+from progress_ws import Publisher
+from tests.publish.test_amqp import check_arrivals, hammer
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+SENDERS = 20
+RESTARTED_S = 60
+
+
+@pytest.fixture
+def kept(own_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+    """A broker with a queue `kept` that outlives a restart with everything in it.
+
+    The nodes' own queues do not: they go with their connection.
+    """
+    ask = own_rabbitmq.management.request
+    ask("PUT", "exchanges", "/", "progress-ws", body={"type": "fanout", "durable": True})
+    queue = {"durable": True, "arguments": {"x-queue-type": "quorum"}}
+    ask("PUT", "queues", "/", "kept", body=queue)
+    ask("POST", "bindings", "/", "e", "progress-ws", "q", "kept", body={})
+    yield own_rabbitmq
+
+
+def everything(rabbitmq: RabbitMQ) -> list[dict[str, Any]]:
+    """All messages of the queue, in its order, arrays taken apart."""
+    found: list[dict[str, Any]] = []
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq.amqp_url()))
+    for _, _, body in connection.channel().consume("kept", auto_ack=True, inactivity_timeout=2):
+        if body is None:
+            break
+        decoded = json.loads(body)
+        found += decoded if isinstance(decoded, list) else [decoded]
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped", "frozen for a while"])
+async def test_what_was_confirmed_is_there(how: str, kept: RabbitMQ) -> None:
+    stop, confirmed = asyncio.Event(), {}
+
+    async def more(count: int) -> None:
+        before = len(confirmed)
+        await eventually(
+            lambda: len(confirmed) >= before + count or any(task.done() for task in senders),
+            RESTARTED_S,
+            what=f"{count} more confirmed",
+        )
+        assert not [task for task in senders if task.done()]
+
+    async with Publisher(kept.amqp_url()) as publisher:
+        senders = [
+            asyncio.create_task(hammer(publisher, f"s{n}", stop, confirmed)) for n in range(SENDERS)
+        ]
+        await more(500)
+        if how == "frozen for a while":
+            kept.freeze()
+            await asyncio.sleep(25)  # the fault itself: longer than the heartbeat bears
+            kept.thaw()
+        else:
+            await asyncio.to_thread(kept.kill if how == "killed" else kept.stop)
+            kept.start()
+            await asyncio.to_thread(kept.wait_ready)
+        await more(500)
+        stop.set()
+        async with asyncio.timeout(RESTARTED_S):
+            await asyncio.gather(*senders)
+    arrived = await asyncio.to_thread(everything, kept)
+    repeats = check_arrivals(arrived, confirmed)
+    # At most what was on its way when the connection went is there twice, under the same numbers.
+    assert repeats <= SENDERS
