@@ -1,6 +1,7 @@
 """Real parts for tests: RabbitMQ, nodes, nginx, Chromium, each started only when a test asks."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -114,6 +115,12 @@ async def chromium() -> AsyncIterator["Browser"]:
         )
         yield browser
         await browser.close()
+
+
+def pytest_configure() -> None:
+    """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

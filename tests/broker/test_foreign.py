@@ -56,7 +56,9 @@ def publish(amqp_url: str) -> Iterator[Publish]:
     connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
     channel = connection.channel()
 
-    def send(properties: pika.BasicProperties | None = None, body: bytes = BODY, key: str = "") -> None:
+    def send(
+        properties: pika.BasicProperties | None = None, body: bytes = BODY, key: str = ""
+    ) -> None:
         channel.basic_publish("progress-ws", key, body, properties)
 
     yield send
@@ -134,7 +136,9 @@ PROPERTIES = {
     "header timestamp out of range": RawTable(
         HEADERS, table(short(b"h"), b"T" + struct.pack(">Q", 2**63))
     ),
-    "header bytes": RawTable(HEADERS, table(short(b"h"), b"x" + struct.pack(">I", 2) + b"\xff\x00")),
+    "header bytes": RawTable(
+        HEADERS, table(short(b"h"), b"x" + struct.pack(">I", 2) + b"\xff\x00")
+    ),
     "header decimal": RawTable(HEADERS, table(short(b"h"), b"D\x02" + struct.pack(">i", -5))),
     "header name twice": RawTable(HEADERS, table(short(b"h"), b"t\x01", short(b"h"), b"t\x00")),
     "nested far": pika.BasicProperties(headers={"a": {"a": {"a": {"a": [[[[[1]]]]]}}}}),

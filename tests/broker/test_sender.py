@@ -158,8 +158,8 @@ async def test_while_the_wire_is_busy_messages_gather_into_one_array(exchange: E
 
 
 async def test_a_batch_waits_until_the_one_before_it_is_confirmed(exchange: Exchange) -> None:
-    """Else the first might come back and the second arrive, and to the nodes, when it is sent again,
-    the first would look like a repetition."""
+    """Else the first might come back and the second arrive; the first, sent again, would look like
+    a repetition."""
     async with sending(exchange) as sender:
         for _ in range(10):
             sender.post(draft("x" * 200_000))
@@ -212,6 +212,20 @@ async def test_after_a_loss_what_is_unconfirmed_goes_out_again_unchanged_and_fir
         await exchange.puts(2, link=2)
         assert second.values == [["on its way"], ["new"]]
         assert sender.reconnects == 1
+
+
+async def test_a_confirm_that_never_comes_is_a_loss(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one lost confirm on a living connection would stop a publisher for ever."""
+    monkeypatch.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
+    async with sending(exchange) as sender:
+        sent = send(sender, "a")
+        first = await exchange.puts(1)
+        second = await exchange.puts(1, link=2)
+        assert second.puts[0][0].body() == first.puts[0][0].body()
+        second.confirm()
+        assert await sent == [f"{sender.publisher}-1"]
 
 
 @pytest.mark.parametrize("how", ["link", "put", "both"])
@@ -404,9 +418,7 @@ async def test_a_send_that_will_not_wait_for_room_is_told(exchange: Exchange) ->
     async with sending(exchange, max_buffer_bytes=50_000) as sender:
         before = filled(sender)
         with pytest.raises(BufferFull):
-            await sender.send(
-                [draft(1), draft("x" * 3000)], timeout_s=SECOND, wait_for_room=False
-            )
+            await sender.send([draft(1), draft("x" * 3000)], timeout_s=SECOND, wait_for_room=False)
         assert len(sender) == before, "nothing of it was taken"
 
 
@@ -540,7 +552,7 @@ async def test_no_outcome_is_left_that_nobody_asked_for(exchange: Exchange) -> N
     exchange.refusal = LinkLost("nobody there")
     async with sending(exchange, max_buffer_bytes=50_000) as sender:
         sent = [send(sender, "x" * 1000, "y" * 1000, timeout_s=n / 50) for n in range(40)]
-        await eventually(lambda: sum(task.done() for task in sent) > 10)
+        await eventually(lambda: sum(task.done() for task in sent) > 10)  # noqa: F821
         exchange.refusal = LinkRefused("wrong password")
         for task in sent[20:25]:
             task.cancel()

@@ -81,9 +81,7 @@ async def test_a_node_queue_is_exclusive_auto_deleted_and_bounded(
         assert not queue["arguments"].keys() & {"x-queue-mode", "x-queue-version"}
 
 
-async def test_every_connection_has_a_queue_of_a_fresh_name(
-    feed: AmqpFeed, queues: Queues
-) -> None:
+async def test_every_connection_has_a_queue_of_a_fresh_name(feed: AmqpFeed, queues: Queues) -> None:
     """The name of an exclusive queue is refused for as long as its former owner is believed in."""
     names = set()
     async with listening(feed):

@@ -185,7 +185,5 @@ class BacklogMachine(RuleBasedStateMachine):
         return [*self.waiting, *self.again, *(e for batch in self.flight for e in batch.entries)]
 
 
-BacklogMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None
-)
+BacklogMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestBacklog = BacklogMachine.TestCase

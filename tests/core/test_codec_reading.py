@@ -219,9 +219,7 @@ def test_a_publish_request_learns_the_same(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [b"1e999", b"-1e999"])
 @pytest.mark.parametrize("name", ["stall_s", "ts"])
-def test_a_number_that_no_float_holds_is_wrong_where_one_is_needed(
-    name: str, value: bytes
-) -> None:
+def test_a_number_that_no_float_holds_is_wrong_where_one_is_needed(name: str, value: bytes) -> None:
     raw = body(key="k").rstrip(b"}") + b',"%b":%b}' % (name.encode(), value)
     assert flaw_of(raw).field == name
 

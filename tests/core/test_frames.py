@@ -139,7 +139,7 @@ def test_any_values_in_the_right_fields(fields: dict[str, Any]) -> None:
     safely(json.dumps(fields))
 
 
-@given(members, st.integers(0, 100), st.integers(0, 3), st.text("\\\"{}[],:u0d8 \n", max_size=4))
+@given(members, st.integers(0, 100), st.integers(0, 3), st.text('\\"{}[],:u0d8 \n', max_size=4))
 def test_a_good_frame_with_something_else_inside(
     fields: dict[str, Any], place: int, length: int, new: str
 ) -> None:

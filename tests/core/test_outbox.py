@@ -37,9 +37,7 @@ async def drained(box: Outbox) -> list[Any]:
     items: list[Update | bytes] = []
     while len(box):
         items += await box.take()
-    return [
-        item if isinstance(item, bytes) else int(bytes(item.message.message)) for item in items
-    ]
+    return [item if isinstance(item, bytes) else int(bytes(item.message.message)) for item in items]
 
 
 async def test_what_waits_comes_in_the_order_in_which_it_was_put() -> None:

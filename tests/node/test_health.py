@@ -145,6 +145,20 @@ async def test_what_happens_is_counted(node: LiveNode) -> None:
 
 
 @pytest.mark.broker
+async def test_a_clock_that_is_ahead_is_no_negative_time(
+    rabbitmq: RabbitMQ, vhost: str, start: Start
+) -> None:
+    """A publisher's clock may be wrong; a sum that falls is a restart to Prometheus."""
+    node = await start(amqp_url=rabbitmq.amqp_url(vhost))
+    async with node.tab() as browser:
+        ahead = json.dumps({"sid": browser.sid, "message": 1, "ts": time.time() + 3600})
+        rabbitmq.management.publish(vhost, "progress-ws", ahead)
+        assert (await browser.frame())["message"] == 1
+    assert await node.metric("publish_to_write_seconds_count") == 1
+    assert await node.metric("publish_to_write_seconds_sum") >= 0
+
+
+@pytest.mark.broker
 async def test_no_number_is_missing(rabbitmq: RabbitMQ, vhost: str, start: Start) -> None:
     """All names exist once something of the kind has happened."""
     node = await start(amqp_url=rabbitmq.amqp_url(vhost))

@@ -287,4 +287,3 @@ async def test_a_deadline_during_an_alarm_says_what_may_be_wrong(
         await publisher.send(SID, "after")
         await ear.hears_value("after")
         assert ear.values == ["before", "held back", "after"]
-

@@ -54,9 +54,7 @@ class Node:
 
 def problem(status: int, detail: str = "for a reason") -> Answer:
     body = json.dumps({"title": "A problem", "status": status, "detail": detail})
-    return lambda _: web.Response(
-        status=status, text=body, content_type="application/problem+json"
-    )
+    return lambda _: web.Response(status=status, text=body, content_type="application/problem+json")
 
 
 @pytest.fixture
@@ -214,9 +212,7 @@ async def test_a_node_that_comes_later(publisher: Publisher) -> None:
                 assert (await browser.frame())["message"] == "b"
 
 
-async def forward(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
-) -> None:
+async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
     """Pass one connection on to another port."""
     their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
 
@@ -319,4 +315,3 @@ async def test_a_posted_message_that_is_refused_holds_up_nothing(
     publisher.post(SID, "bad")
     async with asyncio.timeout(5):
         await publisher.send(SID, "good")
-

@@ -163,6 +163,19 @@ async def test_before_the_start_and_after_the_end_it_says_how_it_is_meant(way: W
         publisher.post(new_sid(), 1)
 
 
+async def test_a_publisher_whose_task_was_cancelled_says_so(way: Way) -> None:
+    """Some programs cancel all tasks at their end; a job must not be taken along."""
+    async with way.publisher() as publisher:
+        await publisher.send(new_sid(), 1)
+        (running,) = [t for t in asyncio.all_tasks() if t.get_name() == "progress-ws publisher"]
+        running.cancel()
+        await asyncio.wait([running])
+        with pytest.raises(ProgressError, match="ended"):
+            publisher.post(new_sid(), 2)
+        with pytest.raises(ProgressError, match="ended"):
+            await publisher.send(new_sid(), 2)
+
+
 async def test_it_can_be_started_again(way: Way) -> None:
     publisher = way.publisher()
     async with way.tab() as browser:
@@ -186,7 +199,9 @@ async def test_it_leaves_no_task_behind(way: Way) -> None:
         await publisher.send(new_sid(), 1)
     left = [task for task in asyncio.all_tasks() - before if not task.done()]
     # A node of this process may still be ending its side of the connection.
-    assert not [task for task in left if "progress_ws.publish" in str(task) or "aiormq" in str(task)]
+    assert not [
+        task for task in left if "progress_ws.publish" in str(task) or "aiormq" in str(task)
+    ]
 
 
 async def test_it_logs_nothing_while_all_is_well(
@@ -221,7 +236,11 @@ def test_an_address_of_no_known_kind_is_told_before_anything_is_opened(url: str)
 
 
 def test_an_address_is_told_without_its_password() -> None:
-    for url in ("redis://user:hunter2@host/", "amqp://user:hunter2@host:port/", "user:hunter2@host"):
+    for url in (
+        "redis://user:hunter2@host/",
+        "amqp://user:hunter2@host:port/",
+        "user:hunter2@host",
+    ):
         with pytest.raises(SettingsError) as refusal:
             Publisher(url)
         assert "hunter2" not in str(refusal.value)

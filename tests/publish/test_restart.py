@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pika
@@ -46,7 +46,26 @@ def everything(rabbitmq: RabbitMQ) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("how", ["killed", "stopped", "frozen for a while"])
+async def restart(rabbitmq: RabbitMQ, end: Callable[[], None]) -> None:
+    await asyncio.to_thread(end)
+    rabbitmq.start()
+    await asyncio.to_thread(rabbitmq.wait_ready)
+
+
+async def freeze(rabbitmq: RabbitMQ) -> None:
+    rabbitmq.freeze()
+    await asyncio.sleep(25)  # the fault itself: longer than the heartbeat bears
+    rabbitmq.thaw()
+
+
+FAULTS = {
+    "killed": lambda rabbitmq: restart(rabbitmq, rabbitmq.kill),
+    "stopped": lambda rabbitmq: restart(rabbitmq, rabbitmq.stop),
+    "frozen for a while": freeze,
+}
+
+
+@pytest.mark.parametrize("how", FAULTS)
 async def test_what_was_confirmed_is_there(how: str, kept: RabbitMQ) -> None:
     stop, confirmed = asyncio.Event(), {}
 
@@ -63,19 +82,14 @@ async def test_what_was_confirmed_is_there(how: str, kept: RabbitMQ) -> None:
         senders = [
             asyncio.create_task(hammer(publisher, f"s{n}", stop, confirmed)) for n in range(SENDERS)
         ]
-        await more(500)
-        if how == "frozen for a while":
-            kept.freeze()
-            await asyncio.sleep(25)  # the fault itself: longer than the heartbeat bears
-            kept.thaw()
-        else:
-            await asyncio.to_thread(kept.kill if how == "killed" else kept.stop)
-            kept.start()
-            await asyncio.to_thread(kept.wait_ready)
-        await more(500)
-        stop.set()
-        async with asyncio.timeout(RESTARTED_S):
-            await asyncio.gather(*senders)
+        try:
+            await more(5000)
+            await FAULTS[how](kept)
+            await more(500)
+        finally:
+            stop.set()
+            async with asyncio.timeout(RESTARTED_S):
+                await asyncio.gather(*senders)
     arrived = await asyncio.to_thread(everything, kept)
     repeats = check_arrivals(arrived, confirmed)
     # At most what was on its way when the connection went is there twice, under the same numbers.

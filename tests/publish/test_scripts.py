@@ -1,4 +1,4 @@
-"""A publisher in somebody's script: plain `asyncio.run`, every warning an error, no litter on stderr."""
+"""A publisher in somebody's script: `asyncio.run`, every warning an error, nothing on stderr."""
 
 import asyncio
 import subprocess
@@ -147,7 +147,6 @@ def test_over_http_it_is_silent(name: str, node: Node) -> None:
 async def test_over_rabbitmq_it_is_silent(name: str, ear: Ear, amqp_url: str) -> None:
     assert ear
 
-
     done = await asyncio.to_thread(script, CLEAN[name], amqp_url)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -199,7 +198,6 @@ async def test_a_wrong_password_is_told_in_time_and_nothing_else_is_said(
     ear: Ear, amqp_url: str
 ) -> None:
     assert ear
-
 
     url = amqp_url.replace("guest:guest@", "guest:wrong@")
     started = time.monotonic()
