@@ -33,11 +33,10 @@ CHROMIUM_ARGS = (
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:
     """A folder with a short path for whatever runs during the session."""
-    path = Path(tempfile.mkdtemp(prefix="progress-ws-"))
-    # nginx, started by root, works as another user, who must be able to enter.
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="progress-ws-", ignore_cleanup_errors=True) as name:
+        # nginx, started by root, works as another user, who must be able to enter.
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +120,12 @@ def pytest_configure() -> None:
     """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    """End what an interrupted suite did not come to end."""
+    for process in RUNNING:
+        process.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -27,12 +27,15 @@ from aiormq.exceptions import (
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
-from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.broker.seam import LinkLost, LinkRefused, Unroutable, is_ending
 
 AMQP_HEARTBEAT_S = 5
 """A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
 would take three minutes. `?heartbeat=` in the URL says otherwise."""
 CLOSE_TIMEOUT_S = 2.0
+OPEN_TIMEOUT_S = 15.0
+
+_closing: "set[asyncio.Future[None]]" = set()
 
 LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.InvalidStateError)
 """Whatever the library raises when a connection or a channel is gone."""
@@ -65,7 +68,7 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
     _is_ours.set(True)
     with explained(url):
-        connection = await aio_pika.connect(target, client_properties={"connection_name": name})
+        connection = await _open(target, name)
         try:
             yield connection
         except RuntimeError as exc:  # what the library raises of a connection that is closed
@@ -78,6 +81,25 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
                     await connection.close()
 
 
+async def _open(url: URL, name: str) -> AbstractConnection:
+    """Open a connection; one that comes after its opener has been cancelled is closed again."""
+    opening = asyncio.ensure_future(
+        aio_pika.connect(url, client_properties={"connection_name": name}, timeout=OPEN_TIMEOUT_S)
+    )
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+
+
+def _close_unwanted(opening: asyncio.Task[aio_pika.Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        closing = asyncio.ensure_future(opening.result().close())
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Turn whatever AMQP or network error the body raises into a `LinkLost` that a person reads."""
@@ -85,6 +107,11 @@ def explained(url: str) -> Iterator[None]:
         yield
     except LinkLost:
         raise
+    except asyncio.CancelledError as exc:
+        if is_ending():
+            raise
+        # What is on its way when a broker falls silent is cancelled by the library, not by us.
+        raise end_of(exc) from exc
     except LOSSES as exc:
         raise _explain(exc, URL(url)) from exc
     except Exception as exc:
@@ -124,7 +151,7 @@ def _explain(exc: Exception, url: URL) -> LinkLost:
         case ChannelAccessRefused():
             return LinkRefused(f"{where}: user {url.user or 'guest'!r} lacks a right: {exc}")
         case PublishError():
-            return LinkLost(f"{where} has no queue to put the message into: is no node running?")
+            return Unroutable(f"{where} has no queue to put the message into: is no node running?")
         case DeliveryError():
             return LinkLost(f"{where} could not take the message (nack)")
         case _:

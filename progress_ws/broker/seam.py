@@ -49,6 +49,10 @@ def first_loss(group: BaseExceptionGroup[LinkLost]) -> LinkLost:
     raise AssertionError("an exception group is never empty")
 
 
+class Unroutable(LinkLost):
+    """The broker has no queue to put the message into: nobody is there to hear it."""
+
+
 class Feed(Protocol):
     """What brings everything that is published to this node."""
 

@@ -21,6 +21,8 @@ from progress_ws.core.message import Draft
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 OPEN_TIMEOUT_S = 10.0
+CONFIRM_TIMEOUT_S = 30.0
+"""Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
 
 
 class BufferFull(PublishError):
@@ -153,6 +155,10 @@ class Sender:
             raise LinkLost(self.trouble or NOT_YET)
         await self._link.announce(type, body)
 
+    def abandon(self) -> None:
+        """Tell all who still wait that this sender has ended."""
+        self._backlog.fail_awaited(PublishError("the publisher was closed; it may still arrive"))
+
     async def flush(self) -> None:
         """Wait until everything that is still wanted is confirmed; not while we are refused."""
         while self._backlog.wanted and self._refusal is None:
@@ -198,10 +204,14 @@ class Sender:
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
-            self._backlog.confirm(batch, await link.put(batch))
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                ids = await link.put(batch)
+            self._backlog.confirm(batch, ids)
             # Only now the link has proved good: some open and refuse whatever they are given.
             self._last_trouble = None
             self._backoff.reset()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
+        except TimeoutError as exc:
+            raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc
         self._room.set()

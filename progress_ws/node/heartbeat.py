@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import structlog
 
-from progress_ws.broker.seam import NOT_YET, Feed, LinkLost
+from progress_ws.broker.seam import NOT_YET, Feed, LinkLost, Unroutable
 from progress_ws.broker.sender import Sender
 from progress_ws.core import codec
 from progress_ws.core.cluster import HEARTBEAT_INTERVAL_S, Cluster, Heartbeat
@@ -65,9 +65,13 @@ class Pulse:
 
     async def _announce(self) -> None:
         """One at a time and never cancelled on the way: a broker in an alarm keeps it waiting."""
-        with suppress(LinkLost):
+        try:
             await self._sender.announce(HEARTBEAT, self._encoded())
-            self._cluster.confirmed()
+        except Unroutable:
+            pass  # not even this node's own queue is bound: it will not come back
+        except LinkLost:
+            return
+        self._cluster.confirmed()
 
     def _encoded(self, *, leaving: bool = False) -> bytes:
         return codec.encode(

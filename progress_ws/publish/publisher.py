@@ -101,6 +101,7 @@ class Publisher:
         finally:
             running.cancel()
             await asyncio.wait([running])
+            sender.abandon()
         if len(sender):
             log.warning("%d messages could not be sent: %s", len(sender), sender.reason())
         return len(sender)
@@ -171,7 +172,8 @@ class Publisher:
         if self._sender is None or self._running is None:
             raise ProgressError("the publisher is not started: use it in `async with Publisher(…)`")
         if self._running.done():
-            raise ProgressError("the publisher has ended") from self._running.exception()
+            cause = None if self._running.cancelled() else self._running.exception()
+            raise ProgressError("the publisher has ended") from cause
         return self._sender
 
     def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:

@@ -97,7 +97,7 @@ async def test_what_nobody_can_receive_is_not_confirmed(broker: Broker) -> None:
 
 
 async def test_a_link_before_the_first_node_says_why_there_is_none(broker: Broker) -> None:
-    with pytest.raises(LinkLost, match="not exist|not connected yet"):
+    with pytest.raises(LinkLost, match=r"not exist|not connected yet"):
         async with broker.open_link():
             pytest.fail("nobody would hear")
 

@@ -1,8 +1,9 @@
 """The sender over links that a test controls: numbers, windows, losses, deadlines."""
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -540,13 +541,8 @@ async def test_a_bug_in_a_link_keeps_nobody_waiting(exchange: Exchange) -> None:
     assert task.exception()
 
 
-OnLoop = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]
-
-
 async def test_no_outcome_is_left_that_nobody_asked_for(exchange: Exchange) -> None:
     """asyncio would write "exception was never retrieved" into somebody else's log."""
-    import gc
-
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
     exchange.refusal = LinkLost("nobody there")

@@ -163,6 +163,7 @@ NO_MESSAGES = [
 ]
 
 
+@pytest.mark.usefixtures("no_collector")
 async def test_what_is_no_message_is_counted_and_harmless(node: LiveNode, put: Put) -> None:
     """Each broken body counts once, by reason; everything after it comes through."""
     async with node.tab() as browser:
@@ -232,6 +233,7 @@ async def test_strange_properties_cost_nobody_the_connection(node: LiveNode, put
         assert await node.metric("broker_reconnects_total") == 0
 
 
+@pytest.mark.usefixtures("no_collector")
 async def test_messages_of_the_nodes_own_are_no_messages(node: LiveNode, put: Put) -> None:
     """What has a type of ours is never delivered, and broken or of a later version harmless."""
     async with node.tab() as browser:

@@ -104,9 +104,10 @@ async def test_a_value_arrives_as_it_was_written(lone: LiveNode, value: str) -> 
         assert json.loads(frame)["message"] == json.loads(value)
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     "depths",
-    [[1, 50, 100], [250, 500], range(940, 1000), [5000, 30_000]],
+    [[1, 50, 100], [250, 500], range(970, 1000), [5000, 30_000]],
     ids=["shallow", "deep", "around the limit of the interpreter", "absurd"],
 )
 async def test_a_deep_value_is_delivered_or_refused(lone: LiveNode, depths: Sequence[int]) -> None:

@@ -206,6 +206,7 @@ async def test_a_member_that_is_no_message(lone: LiveNode, browser: Tab, member:
     ],
     ids=lambda body: repr(body[:40]),
 )
+@pytest.mark.usefixtures("no_collector")
 async def test_a_body_that_is_no_json(lone: LiveNode, browser: Tab, body: bytes) -> None:
     """400, a problem, and nothing published, however broken it is."""
     async with lone.http.post(

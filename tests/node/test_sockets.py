@@ -219,6 +219,7 @@ async def test_what_is_unknown_is_ignored(lone: LiveNode) -> None:
      '{"type":"follow","sid":' + "[" * 8000 + "]" * 8000 + "}",
      b'{"type": "ping"}', b"", b"\xff\xfe"],
 )  # fmt: skip
+@pytest.mark.usefixtures("no_collector")
 async def test_a_bad_frame_is_answered_and_forgiven(lone: LiveNode, frame: str | bytes) -> None:
     """What is no frame gets an error `bad_frame`; the socket stays open."""
     async with lone.tab() as browser:

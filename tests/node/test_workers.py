@@ -145,7 +145,7 @@ async def test_a_frozen_worker_is_missed(node: Node) -> None:
 
         async def status(http: aiohttp.ClientSession, path: str) -> int | None:
             try:
-                async with http.get(path, timeout=aiohttp.ClientTimeout(total=4)) as answer:
+                async with http.get(path, timeout=aiohttp.ClientTimeout(total=3)) as answer:
                     return answer.status
             except TimeoutError:
                 return None

@@ -123,32 +123,31 @@ async def test_with_an_exchange_and_no_node_it_says_so_and_waits(amqp_url: str) 
 # -- refused ------------------------------------------------------------------------------------
 
 
+async def refusal_in_time(url: str) -> str:
+    """What a second send is told; neither it nor the end keep anybody waiting."""
+    async with asyncio.timeout(4), Publisher(url) as publisher:
+        for _ in range(2):
+            with pytest.raises(PublishError) as refusal:
+                await publisher.send(SID, 1, timeout_s=60)
+    return str(refusal.value)
+
+
 @pytest.mark.broker
 async def test_a_wrong_password_is_told_at_once(rabbitmq: RabbitMQ, vhost: str) -> None:
-    url = rabbitmq.amqp_url(vhost, password="hunter2")
-    async with Publisher(url) as publisher:
-        for _ in range(2):
-            with pytest.raises(PublishError, match="password") as refusal:
-                async with asyncio.timeout(4):
-                    await publisher.send(SID, 1, timeout_s=60)
-            assert "hunter2" not in str(refusal.value)
+    said = await refusal_in_time(rabbitmq.amqp_url(vhost, password="hunter2"))
+    assert "password" in said
+    assert "hunter2" not in said
 
 
 @pytest.mark.broker
 async def test_an_unknown_virtual_host_is_told_at_once(rabbitmq: RabbitMQ) -> None:
-    async with Publisher(rabbitmq.amqp_url("nowhere")) as publisher:
-        with pytest.raises(PublishError, match="virtual host 'nowhere'"):
-            async with asyncio.timeout(4):
-                await publisher.send(SID, 1, timeout_s=60)
+    assert "virtual host 'nowhere'" in await refusal_in_time(rabbitmq.amqp_url("nowhere"))
 
 
 @pytest.mark.broker
-async def test_a_missing_right_is_told_at_once(ear: Ear, users: Users) -> None:
-    assert ear
-    async with Publisher(users.add("reader", read=".*")) as publisher:
-        with pytest.raises(PublishError, match="right"):
-            async with asyncio.timeout(4):
-                await publisher.send(SID, 1, timeout_s=60)
+@pytest.mark.usefixtures("ear")
+async def test_a_missing_right_is_told_at_once(users: Users) -> None:
+    assert "right" in await refusal_in_time(users.add("reader", read=".*"))
 
 
 @pytest.mark.broker
@@ -280,7 +279,7 @@ async def test_a_deadline_during_an_alarm_says_what_may_be_wrong(
     async with Publisher(proxied_url) as publisher:
         await publisher.send(SID, "before")
         proxy.black_hole()
-        with pytest.raises(PublishError, match="may still arrive.*alarm"):
+        with pytest.raises(PublishError, match=r"may still arrive.*alarm"):
             await publisher.send(SID, "held back", timeout_s=0.3)
         proxy.pass_on()
         await ear.hears_value("held back")

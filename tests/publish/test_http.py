@@ -166,7 +166,7 @@ async def test_order_is_kept_through_repetitions(node: Node, publisher: Publishe
 
 async def test_a_deadline_says_what_the_node_said(node: Node, publisher: Publisher) -> None:
     node.answers = [problem(503, "the broker does not answer")] * 1000
-    with pytest.raises(PublishError, match="503.*the broker does not answer"):
+    with pytest.raises(PublishError, match=r"503.*the broker does not answer"):
         await publisher.send(SID, "a", timeout_s=0.3)
 
 
@@ -243,6 +243,7 @@ async def test_a_node_that_never_answers_is_no_end(
             with pytest.raises(PublishError, match="may still arrive"):
                 await publisher.send(SID, "a", timeout_s=0.1)
             await eventually(lambda: calls >= 3, what="it tries again")
+            publisher.post(SID, "posted")
             assert await publisher.close(timeout_s=0.1) == 1
         hang.set()
 
@@ -260,21 +261,25 @@ async def test_a_wrong_token_or_address_is_told_at_once(
             await publisher.send(SID, "a", timeout_s=30)
 
 
+async def refusal_in_time(publisher: Publisher) -> str:
+    """What a send of a publisher is told; neither it nor the end keep anybody waiting."""
+    async with asyncio.timeout(4), publisher:
+        with pytest.raises(PublishError) as refusal:
+            await publisher.send(SID, "a", timeout_s=30)
+    return str(refusal.value)
+
+
 async def test_a_wrong_token_at_a_real_node() -> None:
     async with live_when_ready(Settings(publish_token=TOKEN)) as node:
-        async with Publisher(node.url, token="another-token") as publisher:
-            with pytest.raises(PublishError, match="401") as refusal:
-                async with asyncio.timeout(3):
-                    await publisher.send(SID, "a", timeout_s=30)
-            assert "another-token" not in str(refusal.value)
+        said = await refusal_in_time(Publisher(node.url, token="another-token"))
+    assert "401" in said
+    assert "another-token" not in said
 
 
 async def test_a_node_without_a_token_says_which_setting_it_lacks() -> None:
     async with live_when_ready(Settings()) as node:
-        async with Publisher(node.url, token=TOKEN) as publisher:
-            with pytest.raises(PublishError, match="PROGRESS_WS_PUBLISH_TOKEN"):
-                async with asyncio.timeout(3):
-                    await publisher.send(SID, "a", timeout_s=30)
+        said = await refusal_in_time(Publisher(node.url, token=TOKEN))
+    assert "PROGRESS_WS_PUBLISH_TOKEN" in said
 
 
 @pytest.mark.parametrize("status", [400, 413])

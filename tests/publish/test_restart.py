@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pika
@@ -20,7 +20,7 @@ RESTARTED_S = 60
 
 
 @pytest.fixture
-def kept(own_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
+def kept(own_rabbitmq: RabbitMQ) -> RabbitMQ:
     """A broker with a queue `kept` that outlives a restart with everything in it.
 
     The nodes' own queues do not: they go with their connection.
@@ -30,7 +30,7 @@ def kept(own_rabbitmq: RabbitMQ) -> Iterator[RabbitMQ]:
     queue = {"durable": True, "arguments": {"x-queue-type": "quorum"}}
     ask("PUT", "queues", "/", "kept", body=queue)
     ask("POST", "bindings", "/", "e", "progress-ws", "q", "kept", body={})
-    yield own_rabbitmq
+    return own_rabbitmq
 
 
 def everything(rabbitmq: RabbitMQ) -> list[dict[str, Any]]:

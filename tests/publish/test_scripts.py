@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from deploy.local import Node, free_port
-from tests.broker.conftest import Ear
 from tests.node.conftest import TOKEN
 from tests.support.parts import running
 
@@ -102,18 +101,6 @@ HARD = {
             print("told:", task.exception())
             await publisher.close(timeout_s=0.1)
     """,
-    "closed while a send waits": """
-        async def main():
-            publisher = Publisher(URL, token=TOKEN or None)
-            publisher.start()
-            task = asyncio.create_task(publisher.send(SID, 1, timeout_s=1))
-            await asyncio.sleep(0.1)
-            await publisher.close(timeout_s=0.1)
-            try:
-                await task
-            except PublishError as exc:
-                print("told:", exc)
-    """,
 }
 """What is done to an address where nobody answers."""
 
@@ -144,9 +131,8 @@ def test_over_http_it_is_silent(name: str, node: Node) -> None:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("name", CLEAN)
-async def test_over_rabbitmq_it_is_silent(name: str, ear: Ear, amqp_url: str) -> None:
-    assert ear
-
+@pytest.mark.usefixtures("ear")
+async def test_over_rabbitmq_it_is_silent(name: str, amqp_url: str) -> None:
     done = await asyncio.to_thread(script, CLEAN[name], amqp_url)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -181,6 +167,26 @@ def test_what_could_not_be_sent_is_warned_of_in_one_line_and_in_time(scheme: str
 
 
 @pytest.mark.parametrize("scheme", ["amqp", "http"])
+def test_closed_while_a_send_waits_both_are_told(scheme: str) -> None:
+    code = """
+        async def main():
+            publisher = Publisher(URL, token=TOKEN or None)
+            publisher.start()
+            task = asyncio.create_task(publisher.send(SID, 1, timeout_s=1))
+            await asyncio.sleep(0.1)
+            await publisher.close(timeout_s=0.1)
+            try:
+                await task
+            except PublishError as exc:
+                print("told:", exc)
+    """
+    done = script(code, f"{scheme}://127.0.0.1:{free_port()}", TOKEN if scheme == "http" else "")
+    assert done.returncode == 0
+    assert done.stdout.startswith("told: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "http"])
 def test_an_error_of_the_script_is_shown_alone(scheme: str) -> None:
     code = """
         async def main():
@@ -194,11 +200,8 @@ def test_an_error_of_the_script_is_shown_alone(scheme: str) -> None:
 
 
 @pytest.mark.broker
-async def test_a_wrong_password_is_told_in_time_and_nothing_else_is_said(
-    ear: Ear, amqp_url: str
-) -> None:
-    assert ear
-
+@pytest.mark.usefixtures("ear")
+async def test_a_wrong_password_is_told_in_time_and_nothing_else_is_said(amqp_url: str) -> None:
     url = amqp_url.replace("guest:guest@", "guest:wrong@")
     started = time.monotonic()
     done = await asyncio.to_thread(script, HARD["send"].replace("0.5", "60"), url)
