@@ -1,6 +1,8 @@
 # Short verbs; `make` lists them. More for pytest: make test ARGS="-k drain".
 
 PYTHON := .venv/bin/python
+# Tests mostly wait, so three at a time suit two cores; those of one file stay together.
+PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-all check format lock clean
 
@@ -17,11 +19,11 @@ cluster:  ## start RabbitMQ, three nodes and nginx: with Docker, or without it
 
 test:  ## run the tests, in minutes, against real parts
 	@deploy/install.sh test
-	$(PYTHON) -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all:  ## run the tests and the long fault and load tests
 	@deploy/install.sh test
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check:  ## look at format, lint and types
 	@deploy/install.sh test

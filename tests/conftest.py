@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 SHOWN_CHARS = 5_000
+LONG_NAME_BYTES = 16
 PRINTED_BEFORE = pytest.StashKey[dict[Process, int]]()
 
 # A browser that asks nobody but the page, on whatever machine.
@@ -120,6 +121,11 @@ def pytest_configure() -> None:
     """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long bytes by their argument: all workers must come to the same names of tests."""
+    return argname if isinstance(val, bytes) and len(val) > LONG_NAME_BYTES else None
 
 
 def pytest_unconfigure() -> None:

@@ -33,7 +33,7 @@ AMQP_HEARTBEAT_S = 5
 """A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
 would take three minutes. `?heartbeat=` in the URL says otherwise."""
 CLOSE_TIMEOUT_S = 2.0
-OPEN_TIMEOUT_S = 15.0
+OPEN_GRACE_S = 0.05
 
 _closing: "set[asyncio.Future[None]]" = set()
 
@@ -84,12 +84,14 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
 async def _open(url: URL, name: str) -> AbstractConnection:
     """Open a connection; one that comes after its opener has been cancelled is closed again."""
     opening = asyncio.ensure_future(
-        aio_pika.connect(url, client_properties={"connection_name": name}, timeout=OPEN_TIMEOUT_S)
+        aio_pika.connect(url, client_properties={"connection_name": name})
     )
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(_close_unwanted)
+        # Cancelled in its very last step it would leave an open connection that nobody has.
+        asyncio.get_running_loop().call_later(OPEN_GRACE_S, opening.cancel)
         raise
 
 

@@ -101,10 +101,10 @@ class Publisher:
         finally:
             running.cancel()
             await asyncio.wait([running])
-            sender.abandon()
-        if len(sender):
-            log.warning("%d messages could not be sent: %s", len(sender), sender.reason())
-        return len(sender)
+        if unsent := len(sender):
+            log.warning("%d messages could not be sent: %s", unsent, sender.reason())
+        sender.abandon()
+        return unsent
 
     async def send(
         self,

@@ -1,4 +1,4 @@
-"""RabbitMQ raises an alarm (memory, disk): it stays connected and takes nothing until it is over."""
+"""RabbitMQ raises an alarm (memory, disk): it stays connected, and takes nothing meanwhile."""
 
 import asyncio
 
