@@ -1,8 +1,8 @@
 # Short verbs; `make` lists them. More for pytest: make test ARGS="-k drain".
 
 PYTHON := .venv/bin/python
-# Tests mostly wait, so three at a time suit two cores; those of one file stay together.
-PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
+# Tests mostly wait, so two at a time are kind to two cores; those of one file stay together.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-all check format lock clean
 

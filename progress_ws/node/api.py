@@ -17,7 +17,7 @@ _TOO_LARGE = ("too_large", "too_many")
 
 
 async def post_messages(request: web.Request) -> web.StreamResponse:
-    """`POST /api/v1/messages`: 202 once the broker has them all, else a problem and none."""
+    """`POST /api/v1/messages`: 202 once the broker has them all, else a problem."""
     settings = request.app[SETTINGS]
     if (refusal := _unauthorized(request, settings.publish_token)) is not None:
         return refusal

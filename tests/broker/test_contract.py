@@ -8,6 +8,7 @@ import pytest
 
 from progress_ws.broker.seam import LinkLost
 from tests.broker.conftest import Broker, batch, listening
+from tests.support.waiting import eventually
 
 COUNT = 300
 
@@ -138,7 +139,7 @@ async def test_cancelled_at_any_moment_of_its_start_it_leaves_nothing_either(
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
-    assert asyncio.all_tasks() == before
+    await eventually(lambda: asyncio.all_tasks() == before, what="no task left")
 
 
 async def test_a_body_is_whatever_json_the_messages_are(broker: Broker) -> None:

@@ -356,6 +356,7 @@ def test_a_number_that_no_float_holds_is_measured_as_it_is_written() -> None:
 # -- nesting ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     "levels", [200, 201, 500, *range(900, 1100), 5000, 32_000, 100_000, 1_000_000]
 )
@@ -365,6 +366,7 @@ def test_nesting_is_bounded_and_never_breaks_the_reader(levels: int) -> None:
     assert isinstance(outcome, Message) == (levels == 200)
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("levels", [1, 500, 990, 1000, 100_000])
 @pytest.mark.parametrize("name", ["colour", "sid", "key", "ts"])
 def test_nesting_in_any_other_field_neither(name: str, levels: int) -> None:
@@ -372,12 +374,14 @@ def test_nesting_in_any_other_field_neither(name: str, levels: int) -> None:
     assert len(read(raw)) == 1
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("levels", [1, 500, 990, 1000, 100_000])
 def test_nesting_of_arrays_neither(levels: int) -> None:
     raw = nested(levels, innermost=body().decode()).encode()
     assert [type(o) for o in read(raw)] == [Message if levels == 1 else InvalidMessage]
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("levels", [1, 500, *range(850, 1050), 100_000])
 def test_nesting_beside_a_member_that_is_hard_to_read_neither(levels: int) -> None:
     raw = f'[{{"sid":"{SID}","message":"\\ud800"}},{nested(levels)}]'.encode()

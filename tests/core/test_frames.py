@@ -145,6 +145,7 @@ def test_a_good_frame_with_something_else_inside(
     safely(text[:place] + new + text[place + length :])
 
 
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("levels", [1, 500, *range(850, 1050), 8000])
 @pytest.mark.parametrize("name", ["x", "after", "sid"])
 def test_nesting_breaks_nothing(name: str, levels: int) -> None:
