@@ -93,6 +93,8 @@ async def _open(url: URL, name: str) -> AbstractConnection:
         # Cancelled in its very last step it would leave an open connection that nobody has.
         asyncio.get_running_loop().call_later(OPEN_GRACE_S, opening.cancel)
         raise
+    finally:
+        del opening  # it holds its error, whose traceback holds this frame
 
 
 def _close_unwanted(opening: asyncio.Task[aio_pika.Connection]) -> None:
