@@ -58,8 +58,9 @@ async def freeze(rabbitmq: RabbitMQ) -> None:
     rabbitmq.thaw()
 
 
+# Killed, RabbitMQ 3.10 may leave the quorum queue that keeps everything here without a leader for
+# more than a minute, and then confirms nothing; tests/system kills a broker without such a queue.
 FAULTS = {
-    "killed": lambda rabbitmq: restart(rabbitmq, rabbitmq.kill),
     "stopped": lambda rabbitmq: restart(rabbitmq, rabbitmq.stop),
     "frozen for a while": freeze,
 }
