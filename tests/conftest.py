@@ -1,5 +1,6 @@
 """Real parts for tests: RabbitMQ, nodes, nginx, Chromium, each started only when a test asks."""
 
+import gc
 import shutil
 import signal
 import tempfile
@@ -29,6 +30,13 @@ CHROMIUM_ARGS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collected() -> Iterator[None]:
+    """Let what a module left unclosed be an error of that module, not of a later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

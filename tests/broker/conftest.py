@@ -100,7 +100,7 @@ def batch(*values: Any, publisher: str = "p", first: int = 1, key: str | None = 
 @pytest.fixture
 async def proxy(rabbitmq: RabbitMQ) -> AsyncIterator[Proxy]:
     """What stands between a client and the suite's RabbitMQ."""
-    async with Proxy("127.0.0.1", rabbitmq.port) as proxy:
+    async with Proxy(rabbitmq.port) as proxy:
         yield proxy
 
 

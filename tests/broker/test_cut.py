@@ -13,6 +13,7 @@ from progress_ws.broker.link import open_link
 from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.sender import Sender
 from tests.broker.conftest import NAMES, batch, listening
+from tests.support.server import connected, serving
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.broker
@@ -28,36 +29,23 @@ class Cutter:
         self.port = 0
         self.limit: int | None = None
         self.passed = bytearray()
-        self._connections: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        """End all connections."""
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
         self.passed = passed = bytearray()
-        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        up = asyncio.create_task(self._up(reader, their_writer))
-        try:
-            while self.limit is None or len(passed) < self.limit:
-                room = 65536 if self.limit is None else self.limit - len(passed)
-                chunk = await their_reader.read(room)
-                if not chunk:
-                    break
-                passed += chunk
-                writer.write(chunk)
-        finally:
-            up.cancel()
-            await asyncio.wait([up])
-            writer.close()
-            their_writer.close()
+        async with connected(self._target) as (their_reader, their_writer):
+            up = asyncio.create_task(self._up(reader, their_writer))
+            try:
+                while self.limit is None or len(passed) < self.limit:
+                    room = 65536 if self.limit is None else self.limit - len(passed)
+                    chunk = await their_reader.read(room)
+                    if not chunk:
+                        break
+                    passed += chunk
+                    writer.write(chunk)
+            finally:
+                up.cancel()
+                await asyncio.wait([up])
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -79,11 +67,8 @@ def cuts(passed: bytes) -> list[int]:
 @pytest.fixture
 async def cutter(rabbitmq: RabbitMQ) -> AsyncIterator[Cutter]:
     cutter = Cutter(rabbitmq.port)
-    server = await asyncio.start_server(cutter.serve, "127.0.0.1", 0)
-    cutter.port = server.sockets[0].getsockname()[1]
-    yield cutter
-    server.close()
-    await cutter.close()
+    async with serving(cutter.serve) as cutter.port:
+        yield cutter
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from progress_ws.broker.link import AmqpLink, open_link
 from progress_ws.broker.seam import LinkLost
 from tests.broker.conftest import NAMES, Ear, batch, listening
 from tests.support.proxy import Proxy
+from tests.support.server import serving
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.broker
@@ -158,14 +159,13 @@ class Silence:
         self.accepted = 0
         self.open = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         """One connection, until the other side closes it."""
         self.accepted += 1
         self.open += 1
         with suppress(OSError):
             await reader.read()
         self.open -= 1
-        writer.close()
 
 
 async def test_attempts_that_are_never_answered_end_in_time_and_leave_nothing_open(
@@ -173,8 +173,7 @@ async def test_attempts_that_are_never_answered_end_in_time_and_leave_nothing_op
 ) -> None:
     monkeypatch.setattr(feed, "SUBSCRIBE_TIMEOUT_S", 0.1)
     silence = Silence()
-    async with await asyncio.start_server(silence.serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(silence.serve) as port:
         lonely = AmqpFeed(f"amqp://guest:guest@127.0.0.1:{port}/", NAMES, node=NODE)
         async with listening(lonely, subscribed=False):
             await eventually(lambda: silence.accepted >= 6, 20, what="it keeps trying")

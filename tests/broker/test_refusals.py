@@ -11,6 +11,7 @@ from progress_ws.broker.link import open_link
 from progress_ws.broker.seam import LinkLost, LinkRefused
 from tests.broker.conftest import NAMES, Users, batch, listening
 from tests.support.proxy import Proxy
+from tests.support.server import serving
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.broker
@@ -108,10 +109,8 @@ async def test_something_else_answers_on_the_port(answer: bytes) -> None:
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(serve) as port:
         url = f"amqp://guest:guest@127.0.0.1:{port}/"
         trouble = await trouble_of(url, mentions=f":{port}")
         assert "virtual host" not in trouble, "it is not even RabbitMQ"

@@ -351,7 +351,7 @@ async def test_without_a_broker_it_is_503(start: Start) -> None:
 @pytest.fixture
 async def proxy(rabbitmq: RabbitMQ) -> AsyncIterator[Proxy]:
     """The way to RabbitMQ, which can be cut."""
-    async with Proxy("127.0.0.1", rabbitmq.port) as opened:
+    async with Proxy(rabbitmq.port) as opened:
         yield opened
 
 

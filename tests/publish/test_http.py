@@ -13,6 +13,7 @@ from progress_ws import InvalidMessage, Publisher, PublishError, new_sid
 from progress_ws.node.settings import Settings
 from progress_ws.publish import http
 from tests.node.conftest import TOKEN, live_when_ready
+from tests.support.server import connected, serving
 from tests.support.waiting import eventually
 
 SID = new_sid()
@@ -204,48 +205,42 @@ async def test_a_node_that_comes_later(publisher: Publisher) -> None:
             await early.send(SID, "a", timeout_s=0.3)
         settings = Settings(publish_token=TOKEN)
         async with live_when_ready(settings) as node, node.tab() as browser:
-            proxy = await asyncio.start_server(
-                lambda r, w: forward(r, w, int(node.url.rpartition(":")[2])), "127.0.0.1", port
-            )
-            async with proxy:
+            own = int(node.url.rpartition(":")[2])
+            async with serving(lambda r, w: forward(r, w, own), port=port):
                 await early.send(browser.sid, "b")
                 assert (await browser.frame())["message"] == "b"
 
 
 async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
     """Pass one connection on to another port."""
-    their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while chunk := await source.read(65536):
             target.write(chunk)
         target.close()
 
-    await asyncio.gather(pump(reader, their_writer), pump(their_reader, writer))
+    async with connected(port) as (their_reader, their_writer):
+        await asyncio.gather(pump(reader, their_writer), pump(their_reader, writer))
 
 
 async def test_a_node_that_never_answers_is_no_end(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "REQUEST_TIMEOUT_S", 0.2)
-    hang = asyncio.Event()
     calls = 0
 
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def silent(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         nonlocal calls
         calls += 1
-        await hang.wait()
-        writer.close()
+        await asyncio.Event().wait()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(silent) as port:
         async with Publisher(f"http://127.0.0.1:{port}", token=TOKEN) as publisher:
             with pytest.raises(PublishError, match="may still arrive"):
                 await publisher.send(SID, "a", timeout_s=0.1)
             await eventually(lambda: calls >= 3, what="it tries again")
             publisher.post(SID, "posted")
             assert await publisher.close(timeout_s=0.1) == 1
-        hang.set()
 
 
 # -- refused for good ---------------------------------------------------------------------------

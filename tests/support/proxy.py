@@ -6,19 +6,21 @@ import socket
 import struct
 from typing import Self
 
+from tests.support.server import Connections, connected
+
 CHUNK_BYTES = 65_536
 # SO_LINGER on, for 0 seconds: closing sends a reset, and what was not sent is forgotten.
 ABORT = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Listens on a free loopback port and passes everything on to `host:port`.
+    """Listens on a free loopback port and passes everything on to `target`.
 
-    `async with Proxy("127.0.0.1", broker.port) as proxy:`, then point the client to `proxy.port`.
+    `async with Proxy(broker.port) as proxy:`, then point the client to `proxy.port`.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self.target = (host, port)
+    def __init__(self, target: int) -> None:
+        self.target = target
         self.port = 0
         #: Seconds that every chunk waits, in both directions.
         self.delay_s = 0.0
@@ -28,7 +30,7 @@ class Proxy:
         self._open_gate.set()
         self._clients: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = Connections(self._serve)
         self._listener: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -37,9 +39,7 @@ class Proxy:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.refuse()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.close()
 
     @property
     def connections(self) -> int:
@@ -48,7 +48,9 @@ class Proxy:
 
     async def listen(self) -> None:
         """Accept connections, after `refuse` on the same port as before."""
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._listener = await asyncio.start_server(
+            self._connections.accept, "127.0.0.1", self.port
+        )
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
@@ -72,39 +74,23 @@ class Proxy:
         """End `black_hole`; what was held back goes on."""
         self._open_gate.set()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         self._clients.add(writer)
         try:
             await self._open_gate.wait()
-            server_reader, server_writer = await asyncio.open_connection(*self.target)
-            await self._join(reader, writer, server_reader, server_writer)
+            async with connected(self.target) as (server_reader, server_writer):
+                self._servers.add(server_writer)
+                try:
+                    up = self._pump(reader, server_writer)
+                    down = self._pump(server_reader, writer)
+                    await asyncio.gather(up, down)
+                finally:
+                    self._servers.discard(server_writer)
         except OSError:
             pass  # the client sees its connection end, as it would without a proxy
         finally:
             self._clients.discard(writer)
-            writer.close()
-
-    async def _join(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        server_reader: asyncio.StreamReader,
-        server_writer: asyncio.StreamWriter,
-    ) -> None:
-        self._servers.add(server_writer)
-        try:
-            up = self._pump(reader, server_writer)
-            down = self._pump(server_reader, writer)
-            await asyncio.gather(up, down)
-        finally:
-            self._servers.discard(server_writer)
-            server_writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -115,7 +115,7 @@ async def test_tcp_is_reset(
     server_side: bool, rabbitmq: RabbitMQ, vhost: str, node_process: Start
 ) -> None:
     """With the client's side only, the broker holds on to the old connection and its queue."""
-    async with Proxy("127.0.0.1", rabbitmq.port) as proxy:
+    async with Proxy(rabbitmq.port) as proxy:
         direct = rabbitmq.amqp_url(vhost)
         node = await asyncio.to_thread(node_process, amqp_url=through(proxy, rabbitmq, vhost))
         async with survivor(node, direct):
@@ -132,7 +132,7 @@ def through(proxy: Proxy, rabbitmq: RabbitMQ, vhost: str) -> str:
 async def test_the_network_swallows_everything(
     rabbitmq: RabbitMQ, vhost: str, node_process: Start
 ) -> None:
-    async with Proxy("127.0.0.1", rabbitmq.port) as proxy:
+    async with Proxy(rabbitmq.port) as proxy:
         node = await asyncio.to_thread(node_process, amqp_url=through(proxy, rabbitmq, vhost))
         async with survivor(node, rabbitmq.amqp_url(vhost)):
             proxy.black_hole()
@@ -144,7 +144,7 @@ async def test_the_network_swallows_everything(
 async def test_the_broker_cannot_be_reached_for_a_while(
     rabbitmq: RabbitMQ, vhost: str, node_process: Start
 ) -> None:
-    async with Proxy("127.0.0.1", rabbitmq.port) as proxy:
+    async with Proxy(rabbitmq.port) as proxy:
         node = await asyncio.to_thread(node_process, amqp_url=through(proxy, rabbitmq, vhost))
         async with survivor(node, rabbitmq.amqp_url(vhost)):
             await proxy.refuse()
@@ -155,7 +155,7 @@ async def test_the_broker_cannot_be_reached_for_a_while(
 async def test_a_node_that_starts_before_its_broker_waits_for_it(
     rabbitmq: RabbitMQ, vhost: str, node_process: Start
 ) -> None:
-    async with Proxy("127.0.0.1", rabbitmq.port) as proxy:
+    async with Proxy(rabbitmq.port) as proxy:
         await proxy.refuse()
         node = node_process(amqp_url=through(proxy, rabbitmq, vhost), wait=False)
         await eventually(lambda: node.status("/healthz") == 200)

@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from deploy.local import Nginx, Node
 from progress_ws import Publisher, new_sid
 from tests.support.parts import running, subfolder
+from tests.support.server import connected, serving
 from tests.support.tab import tab
 from tests.support.waiting import eventually
 
@@ -145,23 +146,19 @@ async def test_what_was_published_once_arrives_once(shared_site: Site) -> None:
 
 async def test_nothing_is_buffered_in_either_direction(session_folder: Path) -> None:
     """An upload goes to the node as it comes, whatever its size, and so does the answer."""
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     chunk = b"x" * 1_000
-    with running(Nginx(subfolder(session_folder), [port])) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 99000000000\r\n\r\n")
-        async with asyncio.timeout(10):
-            writer.write(chunk)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200")
-            assert await reader.readexactly(len(chunk)) == chunk
-            writer.write(chunk[::-1])
-            assert await reader.readexactly(len(chunk)) == chunk[::-1]
-        writer.close()
-        await writer.wait_closed()
-    server.close()
-    await server.wait_closed()
+    async with serving(echo) as port, asyncio.timeout(20):
+        with running(Nginx(subfolder(session_folder), [port])) as proxy:
+            async with connected(proxy.port) as (reader, writer):
+                writer.write(
+                    b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 99000000000\r\n\r\n"
+                )
+                writer.write(chunk)
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200")
+                assert await reader.readexactly(len(chunk)) == chunk
+                writer.write(chunk[::-1])
+                assert await reader.readexactly(len(chunk)) == chunk[::-1]
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -169,5 +166,3 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99000000000\r\n\r\n")
     while chunk := await reader.read(65_536):
         writer.write(chunk)
-    writer.close()
-    await writer.wait_closed()
