@@ -8,11 +8,12 @@ from progress_ws.broker.sender import BufferFull
 from progress_ws.core import codec
 from progress_ws.core.message import new_sid
 from progress_ws.errors import InvalidMessage, PublishError
-from progress_ws.node.keys import CLUSTER, SENDER, SETTINGS
+from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
+from progress_ws.node.keys import BODIES, CLUSTER, SENDER, SETTINGS
 from progress_ws.node.problems import problem
 
-BODY_MAX_BYTES = 8 * 1024 * 1024
 RETRY_AFTER_S = "2"
+_CLOSE = {"Connection": "close"}
 _TOO_LARGE = ("too_large", "too_many")
 
 
@@ -23,19 +24,21 @@ async def post_messages(request: web.Request) -> web.StreamResponse:
         return refusal
     try:
         drafts = codec.decode_drafts(
-            await request.read(), max_message_bytes=settings.max_message_bytes
+            await request.app[BODIES].read(request), max_message_bytes=settings.max_message_bytes
         )
         ids = await request.app[SENDER].send(
             drafts, timeout_s=settings.publish_timeout_seconds, wait_for_room=False
         )
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
+    except TimeoutError:
+        return problem(408, f"nothing of the body came for {BODY_STALL_S:g} s", headers=_CLOSE)
     except (web.RequestPayloadError, ConnectionError) as exc:
         return problem(400, f"the body cannot be read: {exc}")
     except InvalidMessage as exc:
         status = 413 if exc.reason in _TOO_LARGE else 400
         return problem(status, exc.detail, field=exc.field, index=exc.index)
-    except BufferFull as exc:
+    except (BufferFull, NoRoom) as exc:
         return problem(429, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
     except PublishError as exc:
         return problem(503, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from progress_ws.errors import SettingsError
+from progress_ws.node.admission import BACKLOG, NodeRunner
 from progress_ws.node.drain import drain
 from progress_ws.node.keys import READINESS, SIBLINGS, SOCKETS
 from progress_ws.node.settings import Settings, variable
@@ -21,8 +22,6 @@ log = structlog.get_logger(__name__)
 
 CreateApp = Callable[[Settings], web.Application]
 
-BACKLOG = 4096
-"""Connections that wait to be accepted: after a node's end all its browsers come at once."""
 SHUTDOWN_TIMEOUT_S = 2.0
 
 
@@ -50,7 +49,7 @@ async def run_node(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, interrupt)
     app[READINESS].on_failure = stop.set
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    runner = NodeRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
         await _listen(runner, settings, siblings)

@@ -1,0 +1,132 @@
+"""Who is let in: a connection without a finished request head is short-lived, and one of few.
+
+aiohttp waits for a head for an hour. Here all such connections stand in one line with one timer for
+all; an upgraded WebSocket stands in none, so an idle one costs nothing. Refused WebSockets join the
+line too: how long one may take to read its close frame is the same question.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from aiohttp import web
+
+HANDSHAKE_TIMEOUT_S = 10.0
+"""From the connection's begin, or the first byte of a later head, to the head's end."""
+KEEPALIVE_S = 75.0
+"""Above the 60 s of a proxy, so that it is the proxy that ends an idle connection: a request that
+crosses the node's own close would be lost."""
+BACKLOG = 4096
+"""Connections that wait to be accepted: after a node's end all its browsers come at once."""
+UNFINISHED_MAX = 2 * BACKLOG
+"""One turn of the loop may accept a whole backlog before any of its heads is read. At some 6 kB for
+a silent connection the bound is 50 MB."""
+
+
+class Door:
+    """The connections whose head is not finished, in the order in which they came.
+
+    Policy at the bound: the oldest is cut. A browser finishes its head within milliseconds, so the
+    oldest is the least likely to be one, and a flood of silent connections keeps nobody out.
+    """
+
+    def __init__(self, *, timeout_s: float, limit: int) -> None:
+        self._timeout_s = timeout_s
+        self._limit = limit
+        self._deadlines: OrderedDict[Connection, float] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+    def enter(self, connection: "Connection") -> None:
+        """Let its time begin, unless it runs already."""
+        if connection in self._deadlines:
+            return
+        if len(self._deadlines) >= self._limit:
+            self._cut_oldest()
+        loop = asyncio.get_running_loop()
+        self._deadlines[connection] = deadline = loop.time() + self._timeout_s
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._sweep)
+
+    def leave(self, connection: "Connection") -> None:
+        """Its head is finished, or it is gone."""
+        self._deadlines.pop(connection, None)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._deadlines:
+            deadline = next(iter(self._deadlines.values()))
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._sweep)
+                return
+            self._cut_oldest()
+
+    def _cut_oldest(self) -> None:
+        connection, _ = self._deadlines.popitem(last=False)
+        if connection.transport is not None:
+            connection.transport.abort()
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, which tells the door when a head begins and ends."""
+
+    __slots__ = ("_door",)
+
+    def __init__(self, door: Door, manager: web.Server, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._door = door
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._door.enter(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wait no more."""
+        self._door.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See whether the bytes finish a head, or begin one on a connection that was idle."""
+        finished = self._request_count
+        super().data_received(data)
+        if self._request_count != finished:
+            self._door.leave(self)
+        elif self._waiter is not None:
+            self._door.enter(self)
+
+    def refused(self) -> None:
+        """Give the client as long as for a head to take its refusal."""
+        self._door.enter(self)
+
+
+class _Server(web.Server):
+    """aiohttp's server, but for what it makes of a new connection."""
+
+    def __init__(self, plain: web.Server, door: Door) -> None:
+        super().__init__(
+            plain.request_handler, request_factory=plain.request_factory, **plain._kwargs
+        )
+        self._door = door
+
+    def __call__(self) -> Connection:
+        return Connection(self._door, self, loop=self._loop, **self._kwargs)
+
+
+class NodeRunner(web.AppRunner):
+    """Runs a node's application behind a door, the same one for all addresses it listens on."""
+
+    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=shutdown_timeout,
+        )
+        self.door = Door(timeout_s=HANDSHAKE_TIMEOUT_S, limit=UNFINISHED_MAX)
+
+    async def _make_server(self) -> web.Server:
+        return _Server(await super()._make_server(), self.door)
