@@ -9,10 +9,12 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from typing import Any
 from urllib.parse import unquote
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
+from aiormq import TransportFactory
 from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
@@ -56,8 +58,12 @@ for _name in ("aiormq.connection", "aiormq.channel"):
 
 
 @asynccontextmanager
-async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
+async def connect(
+    url: str, *, name: str, transport_factory: TransportFactory | None = None
+) -> AsyncIterator[AbstractConnection]:
     """Open a connection that the management UI shows under `name`; closed at the end.
+
+    What opens its transport may be given: the library's own hook for those who do more with it.
 
     Raises:
         LinkLost: on opening, and for whatever AMQP or network error the body raises.
@@ -68,7 +74,7 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
     _is_ours.set(True)
     with explained(url):
-        connection = await _open(target, name)
+        connection = await _open(target, name, transport_factory)
         try:
             yield connection
         except RuntimeError as exc:  # what the library raises of a connection that is closed
@@ -81,10 +87,24 @@ async def connect(url: str, *, name: str) -> AsyncIterator[AbstractConnection]:
                     await connection.close()
 
 
-async def _open(url: URL, name: str) -> AbstractConnection:
+async def _open(
+    url: URL, name: str, transport_factory: TransportFactory | None
+) -> AbstractConnection:
     """Open a connection; one that comes after its opener has been cancelled is closed again."""
+
+    def new(*args: Any, **kwargs: Any) -> aio_pika.Connection:
+        connection = aio_pika.Connection(*args, **kwargs)
+        if transport_factory is not None:
+            # What aio-pika hands on to aiormq, which has the hook; aio-pika has no argument for it.
+            connection.kwargs["transport_factory"] = transport_factory
+        return connection
+
     opening = asyncio.ensure_future(
-        aio_pika.connect(url, client_properties={"connection_name": name})
+        aio_pika.connect(
+            url,
+            client_properties={"connection_name": name},
+            connection_class=new,
+        )
     )
     try:
         return await asyncio.shield(opening)

@@ -7,13 +7,20 @@ process (`embedded.py`); a link to a node's HTTP API is in `publish/http.py`.
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from progress_ws.core.backlog import Batch
 from progress_ws.core.intake import Delivery
 
 Deliver = Callable[[Delivery], None]
 """Takes one delivery, at once, and never raises."""
+
+
+OnSubscribed = Callable[[], None]
+
+
+def ignore() -> None:
+    """For whoever minds no gap."""
 
 
 NOT_YET = "not connected yet"
@@ -42,6 +49,10 @@ class LinkRefused(LinkLost):
     """
 
 
+class NoStream(LinkLost):
+    """There is no history to read, and trying again will not bring it: the text says the mend."""
+
+
 def first_loss(group: BaseExceptionGroup[LinkLost]) -> LinkLost:
     """Return the one loss that says most: of several tasks that failed together the first."""
     for exc in group.exceptions:
@@ -64,8 +75,13 @@ class Feed(Protocol):
     def reconnects(self) -> int:
         """How often the subscription was lost and had to be made anew."""
 
-    async def run(self, deliver: Deliver) -> None:
-        """Call `deliver` with every delivery, in order, until cancelled."""
+    async def run(self, deliver: Deliver, *, on_subscribed: OnSubscribed = ignore) -> None:
+        """Call `deliver` with every delivery, in order, until cancelled.
+
+        `on_subscribed` is called for each new subscription, before the first delivery that comes
+        through it: what is published from then on is delivered, and before it something may not
+        have been.
+        """
 
     def resubscribe(self, reason: str) -> None:
         """Start over with a new subscription: this one is known to be deaf."""
@@ -87,6 +103,39 @@ class Link(Protocol):
 
     async def lost(self) -> None:
         """Wait until the connection ends, and raise `LinkLost`."""
+
+
+class Recalled(NamedTuple):
+    """A delivery that was read from the stream.
+
+    Attributes:
+        delivery: as it stands there.
+        offset: its place in the stream, the same for all readers.
+        age_s: how many seconds old it was, at the most, when the reading began; inf: not known.
+    """
+
+    delivery: Delivery
+    offset: int
+    age_s: float
+
+
+Take = Callable[[Recalled], bool]
+"""Takes one of them, and tells whether it was enough."""
+
+
+class Recall(Protocol):
+    """Reads the memory of the cluster, from so many seconds ago (inf: from its beginning)."""
+
+    async def __call__(self, *, since_s: float, take: Take) -> float:
+        """Call `take` with every delivery, in order, until it returns true.
+
+        Returns:
+            from how many seconds ago on everything was there; inf: from the very beginning.
+
+        Raises:
+            LinkLost: the connection was lost, or could not be had.
+            NoStream: there is nothing to read.
+        """
 
 
 OpenLink = Callable[[], AbstractAsyncContextManager[Link]]

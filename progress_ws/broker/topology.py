@@ -1,5 +1,7 @@
 """Names and kinds of everything on RabbitMQ, written once."""
 
+import asyncio
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -14,13 +16,30 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
+    ConnectionNotImplemented,
 )
+from pamqp.common import FieldTable
 
-from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
 
 NODE_QUEUE_BYTES = 64 * 1024 * 1024
 """What may wait on the broker for a node that does not read; beyond it the oldest go first."""
 PREFETCH = 500
+
+SEGMENTS = 16
+MIN_SEGMENT_BYTES = 1024 * 1024
+"""A stream forgets whole segments, and only when it begins a new one: with so many of them it keeps
+at most a sixteenth more than its bounds say. Smaller ones gain little, and each is two files that
+the broker keeps open and looks through for a time."""
+HISTORY_TIMEOUT_S = 5.0
+HISTORY_PAUSE_S = 0.1
+NO_QUEUE = "no queue"
+"""In a 404: there is none. Other ones name the queue, and say that its node is not there yet."""
+MAX_DIFFERENCES = 10
+_DIFFERENCE = re.compile(
+    r"inequivalent arg '(?P<name>[^']+)'.*"
+    r" but current is (?:(?:the value )?'(?P<value>[^']*)'|none)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +52,11 @@ class Names:
     def exchange(self) -> str:
         """The fanout exchange that everything crosses."""
         return self.prefix
+
+    @property
+    def history(self) -> str:
+        """The stream that remembers what crosses the exchange."""
+        return f"{self.prefix}.history"
 
     def node_queue(self, node: str) -> str:
         """A fresh name for each connection.
@@ -101,3 +125,118 @@ async def declare_node_queue(
             f"'{names.prefix}.node.*' and read on {names.exchange!r} ({exc})"
         ) from exc
     return queue
+
+
+async def declare_history(
+    connection: AbstractConnection, names: Names, *, max_age_s: int, max_bytes: int
+) -> None:
+    """Declare the stream that remembers what crosses the exchange, and bind it.
+
+    One that another node has made with other bounds will do.
+
+    Raises:
+        NoStream: it cannot be had here; the text says the mend.
+        LinkLost: not now: the broker is still starting, or another node is just declaring it.
+    """
+    arguments = _history_arguments(max_age_s=max_age_s, max_bytes=max_bytes)
+    if await await_history(connection, names):
+        await _check_kind(connection, names, arguments)
+    else:
+        try:
+            channel = await connection.channel()
+            await channel.declare_queue(names.history, durable=True, arguments=arguments)
+        except ChannelAccessRefused as exc:
+            raise NoStream(missing_rights(names, exc)) from exc
+        except (ChannelPreconditionFailed, ConnectionNotImplemented) as exc:
+            raise NoStream(
+                f"this broker makes no stream {names.history!r}: it takes RabbitMQ 3.9 or later "
+                f"with the feature flag stream_queue ({exc})"
+            ) from exc
+    try:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(names.history, passive=True)
+        await queue.bind(names.exchange, routing_key="")
+    except ChannelAccessRefused as exc:
+        raise NoStream(missing_rights(names, exc)) from exc
+
+
+async def await_history(
+    connection: AbstractConnection, names: Names, timeout_s: float = HISTORY_TIMEOUT_S
+) -> bool:
+    """Wait until the stream answers; False if there is none.
+
+    Just after its start a broker confirms messages that the stream never gets, until it answers.
+    Looking it up takes no right.
+
+    Raises:
+        LinkLost: it exists, and does not answer in time.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                channel = await connection.channel()
+                await channel.declare_queue(names.history, passive=True)
+                await channel.close()
+            return True
+        except ChannelNotFoundEntity as exc:
+            if NO_QUEUE in str(exc):
+                return False
+            trouble: Exception = exc  # its home node is down or inaccessible
+        except ChannelPreconditionFailed as exc:
+            trouble = exc  # it has no running replica
+        except TimeoutError as exc:
+            raise LinkLost(f"the stream {names.history!r} does not answer") from exc
+        if asyncio.get_running_loop().time() + HISTORY_PAUSE_S > deadline:
+            raise LinkLost(f"the stream {names.history!r} is not there yet: {trouble}") from trouble
+        await asyncio.sleep(HISTORY_PAUSE_S)
+
+
+def _history_arguments(*, max_age_s: int, max_bytes: int) -> FieldTable:
+    return {
+        "x-queue-type": "stream",
+        "x-max-age": f"{max_age_s}s",
+        "x-max-length-bytes": max_bytes,
+        "x-stream-max-segment-size-bytes": max(max_bytes // SEGMENTS, MIN_SEGMENT_BYTES),
+    }
+
+
+async def _check_kind(connection: AbstractConnection, names: Names, arguments: FieldTable) -> None:
+    """Make sure that the queue of this name is a stream, whatever its other arguments.
+
+    A passive declaration does not tell, and an active one names the first argument that differs:
+    what is said of the others is taken over until it is the kind's turn.
+    """
+    for _ in range(MAX_DIFFERENCES):
+        try:
+            channel = await connection.channel()
+            await channel.declare_queue(names.history, durable=True, arguments=arguments)
+            return
+        except ChannelAccessRefused:
+            return  # whoever may not configure it takes it as it is
+        except ChannelPreconditionFailed as exc:
+            difference = _DIFFERENCE.search(str(exc))
+            if difference is None:
+                return
+            name, value = difference["name"], difference["value"]
+            if not name.startswith("x-") or name == "x-queue-type":
+                raise NoStream(another_kind(names, exc)) from exc
+            arguments.pop(name, None)
+            if value is not None:
+                arguments[name] = int(value) if value.isdecimal() else value
+
+
+def another_kind(names: Names, exc: Exception) -> str:
+    """Say that the stream's name is taken."""
+    return (
+        f"the queue {names.history!r} exists, but is not a durable stream: delete it, or set "
+        f"PROGRESS_WS_PREFIX to another name ({exc})"
+    )
+
+
+def missing_rights(names: Names, exc: Exception) -> str:
+    """Say what a node needs for the stream."""
+    return (
+        f"a right is missing: a node needs configure, write and read on {names.history!r} and "
+        f"read on {names.exchange!r} ({exc})"
+    )

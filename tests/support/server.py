@@ -1,6 +1,7 @@
 """A TCP server of a test's own, that leaves no connection behind."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -39,10 +40,12 @@ class Connections:
 
 
 @asynccontextmanager
-async def serving(handle: Handle, *, port: int = 0) -> AsyncIterator[int]:
+async def serving(
+    handle: Handle, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve on a loopback port, a free one by default, until the end; yields the port."""
     connections = Connections(handle)
-    server = await asyncio.start_server(connections.accept, "127.0.0.1", port)
+    server = await asyncio.start_server(connections.accept, "127.0.0.1", port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
