@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, OnSubscribed, ignore
 from progress_ws.core.backlog import Batch
 from progress_ws.core.intake import Delivery
 
@@ -24,8 +24,9 @@ class EmbeddedBroker:
         """See `Feed.trouble`."""
         return None if self._nodes else NOT_YET
 
-    async def run(self, deliver: Deliver) -> None:
+    async def run(self, deliver: Deliver, *, on_subscribed: OnSubscribed = ignore) -> None:
         """See `Feed.run`."""
+        on_subscribed()
         self._nodes.append(deliver)
         try:
             await asyncio.get_running_loop().create_future()

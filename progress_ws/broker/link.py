@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -10,7 +10,8 @@ from aio_pika import Message
 from aio_pika.abc import AbstractExchange, HeadersType
 
 from progress_ws.broker.connection import connect, end_of, explained
-from progress_ws.broker.topology import Names, declare_exchange, find_exchange
+from progress_ws.broker.seam import LinkLost
+from progress_ws.broker.topology import Names, await_history, declare_exchange, find_exchange
 from progress_ws.core.backlog import Batch
 from progress_ws.core.message import new_sid
 
@@ -36,6 +37,10 @@ async def open_link(
     async with connect(url, name=name) as connection:
         if declare:
             await declare_exchange(connection, names)
+        # A broker that has just started confirms what its stream does not get yet. One whose stream
+        # does not come back must not silence everybody for that: then it is published without.
+        with suppress(LinkLost):
+            await await_history(connection, names)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         link = AmqpLink(await find_exchange(channel, names), url=url)
         connection.close_callbacks.add(link.end)

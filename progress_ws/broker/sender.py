@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from progress_ws.broker.seam import (
@@ -12,15 +13,21 @@ from progress_ws.broker.seam import (
     LinkLost,
     LinkRefused,
     OpenLink,
+    Unroutable,
     first_loss,
     is_ending,
 )
+from progress_ws.core import codec
 from progress_ws.core.backlog import Backlog, Batch, Entry
 from progress_ws.core.backoff import Backoff
+from progress_ws.core.intake import LAST, Last
 from progress_ws.core.message import Draft
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 OPEN_TIMEOUT_S = 10.0
+SILENCE_S = 0.5
+"""After so long without anything to send the last number is said once more: were the messages just
+before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
 
@@ -75,6 +82,7 @@ class Sender:
         self._last_trouble: str | None = None
         self._refusal: str | None = None
         self._link: Link | None = None
+        self._is_last_said = True
         self._more = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -155,6 +163,19 @@ class Sender:
             raise LinkLost(self.trouble or NOT_YET)
         await self._link.announce(type, body)
 
+    async def say_last(self) -> None:
+        """Say the last number once more, if that has not been done since it was given.
+
+        Raises:
+            LinkLost: there is no link, or it ended before the confirm came.
+        """
+        if self._is_last_said:
+            return
+        body = codec.encode(Last(self.publisher, self._backlog.last_seq))
+        with suppress(Unroutable):
+            await self.announce(LAST, body)
+        self._is_last_said = True
+
     def abandon(self) -> None:
         """Tell all who still wait that this sender has ended."""
         self._backlog.fail_awaited(PublishError("the publisher was closed; it may still arrive"))
@@ -196,17 +217,27 @@ class Sender:
                 group.create_task(link.lost())
                 while True:
                     while (batch := self._backlog.take()) is None:
-                        self._more.clear()
-                        await self._more.wait()
+                        await self._wait_for_more()
                     await self._put(link, batch)
         except* LinkLost as lost:
             raise first_loss(lost) from None
+
+    async def _wait_for_more(self) -> None:
+        self._more.clear()
+        if not self._is_last_said:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._more.wait(), SILENCE_S)
+                return
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                await self.say_last()
+        await self._more.wait()
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 ids = await link.put(batch)
             self._backlog.confirm(batch, ids)
+            self._is_last_said = False
             # Only now the link has proved good: some open and refuse whatever they are given.
             self._last_trouble = None
             self._backoff.reset()

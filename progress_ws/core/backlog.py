@@ -15,7 +15,10 @@ Settle = Callable[[str | ProgressError], None]
 
 
 class Entry:
-    """A message on its way out. `settle` is None for a posted one: nobody waits for it."""
+    """A message on its way out. `settle` is None for a posted one: nobody waits for it.
+
+    Once it is given up its text is gone: sent again, it is a void under the same number.
+    """
 
     __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "text")
 
@@ -45,7 +48,8 @@ class Batch:
     def body(self) -> bytes:
         """Encode as one message, or as an array of several."""
         texts = [
-            codec.with_field(e.text, "id", i) for e, i in zip(self.entries, self.ids, strict=True)
+            codec.void(i) if e.is_given_up else codec.with_field(e.text, "id", i)
+            for e, i in zip(self.entries, self.ids, strict=True)
         ]
         return texts[0] if len(texts) == 1 else b"[%b]" % b",".join(texts)
 
@@ -84,6 +88,11 @@ class Backlog:
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet."""
         return len(self._waiting) + self._unconfirmed
+
+    @property
+    def last_seq(self) -> int:
+        """Return the last number that was given; 0 when none was."""
+        return self._next_seq - 1
 
     @property
     def has_more(self) -> bool:
@@ -184,11 +193,14 @@ class Backlog:
         return entries
 
     def _forsake(self, entry: Entry) -> None:
-        """Note that nobody waits any more for what is on its way; it may still arrive."""
+        """Note that nobody waits any more for what is on its way; it may still arrive, once."""
         if entry.settle is not None and entry.is_sent:
             entry.settle = None
             entry.is_given_up = True
             self._given_up += 1
+            self._bytes -= len(entry.text)
+            entry.size -= len(entry.text)
+            entry.text = b""
 
     def _drop(self, slot: object, entry: Entry) -> None:
         del self._waiting[slot]

@@ -42,23 +42,30 @@ class HttpLink:
         self._url = url
 
     async def put(self, batch: Batch) -> list[str]:
-        """See `Link.put`. The node numbers; our own number makes a repetition harmless."""
+        """See `Link.put`. The node numbers; our own number makes a repetition harmless.
+
+        So what was given up needs no void: it is left out.
+        """
         members = [
             entry.text if entry.draft.dedupe else codec.with_field(entry.text, "dedupe", id_)
             for entry, id_ in zip(batch.entries, batch.ids, strict=True)
+            if not entry.is_given_up
         ]
+        if not members:
+            return batch.ids
+        kept = [not entry.is_given_up for entry in batch.entries]
         body = b"[%b]" % b",".join(members)
         try:
             async with self._session.post(
                 self._url, data=body, headers={"Content-Type": "application/json"}
             ) as response:
-                return await self._ids(response, len(batch.entries))
+                given = iter(await self._ids(response, len(members)))
+                return [next(given) if is_kept else "" for is_kept in kept]
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
 
     async def announce(self, type: str, body: bytes) -> None:
-        """See `Link.announce`; publishers over HTTP have nothing to announce."""
-        raise NotImplementedError
+        """See `Link.announce`; here the node numbers, and tells its last number itself."""
 
     async def lost(self) -> None:
         """See `Link.lost`; each request finds out for itself."""

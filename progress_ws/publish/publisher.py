@@ -5,11 +5,12 @@ import logging
 import os
 import re
 import socket
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from progress_ws.broker.seam import OpenLink
+from progress_ws.broker.seam import LinkLost, OpenLink
 from progress_ws.broker.sender import Sender
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.core import codec
@@ -96,6 +97,8 @@ class Publisher:
         try:
             async with asyncio.timeout(timeout_s):
                 await sender.flush()
+                with suppress(LinkLost):
+                    await sender.say_last()
         except TimeoutError:
             pass  # told below
         finally:

@@ -58,9 +58,10 @@ class Ear:
 
     @property
     def values(self) -> list[Any]:
-        """The values of all messages, arrays taken apart."""
-        decoded = [json.loads(delivery.body) for delivery in self.heard]
-        return [m["message"] for d in decoded for m in (d if isinstance(d, list) else [d])]
+        """The values of all messages, arrays taken apart; voids are none."""
+        decoded = [json.loads(delivery.body) for delivery in self.heard if not delivery.is_own]
+        members = [m for d in decoded for m in (d if isinstance(d, list) else [d])]
+        return [member["message"] for member in members if "void" not in member]
 
     async def hears(self, count: int, timeout_s: float = 10) -> None:
         """Wait for so many deliveries."""

@@ -28,12 +28,14 @@ class HandHeldLink:
 
     def __init__(self) -> None:
         self.puts: list[tuple[Batch, asyncio.Future[list[str]]]] = []
+        self.values: list[list[Any]] = []
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.announced: list[tuple[str, bytes]] = []
 
     async def put(self, batch: Batch) -> list[str]:
         outcome: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
         self.puts.append((batch, outcome))
+        self.values.append(values(batch))
         return await outcome
 
     async def announce(self, type: str, body: bytes) -> None:
@@ -48,10 +50,6 @@ class HandHeldLink:
 
     def lose(self, reason: str = "cut") -> None:
         self.gone.set_exception(LinkLost(reason))
-
-    @property
-    def values(self) -> list[list[Any]]:
-        return [values(batch) for batch, _ in self.puts]
 
 
 def values(batch: Batch) -> list[Any]:
@@ -376,6 +374,27 @@ async def test_what_was_on_the_wire_may_still_arrive(exchange: Exchange) -> None
         link.confirm()
         await exchange.puts(2)
         assert link.values == [["a"], ["next"]]
+
+
+async def test_the_last_number_is_said_once_more_after_a_moment_of_silence(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("progress_ws.broker.sender.SILENCE_S", 0.01)
+    async with sending(exchange) as sender:
+        sender.post(draft("a"))
+        link = await exchange.puts(1)
+        await asyncio.sleep(0.03)
+        assert link.announced == [], "not before it is confirmed"
+        link.confirm()
+        await eventually(lambda: link.announced)
+        ((type_, body),) = link.announced
+        assert type_ == "progress-ws.last"
+        assert json.loads(body) == {"publisher": sender.publisher, "seq": 1}
+        sender.post(draft("b"))
+        await exchange.puts(2)
+        link.confirm()
+        await eventually(lambda: len(link.announced) == 2)
+        assert json.loads(link.announced[1][1])["seq"] == 2
 
 
 async def test_a_cancelled_send_is_withdrawn(exchange: Exchange) -> None:

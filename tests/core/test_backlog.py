@@ -284,16 +284,32 @@ def test_what_was_given_up_while_it_waited_is_not_sent() -> None:
     assert (rest(log), waiter.told) == ([2], [])
 
 
-def test_what_was_given_up_on_the_wire_may_still_arrive_and_nobody_is_told() -> None:
+def test_what_was_given_up_on_the_wire_is_a_void_from_then_on_and_nobody_is_told() -> None:
     log, waiter = backlog(), Waiter()
     entry = awaited(1, waiter)
     log.add(entry)
     batch = taken(log)
     assert not log.give_up(entry)
     log.rewind()
-    assert values(taken(log)) == [1]
+    assert json.loads(taken(log).body()) == {"id": "p-1", "void": True}
     log.confirm(batch, batch.ids)
     assert (waiter.told, len(log)) == ([], 0)
+
+
+def test_a_void_stands_in_its_place_among_others_and_its_room_is_free() -> None:
+    log = backlog(max_bytes=20_000)
+    entries = [posted("a"), awaited("x" * 10_000), posted("b")]
+    for entry in entries:
+        assert log.add(entry)
+    taken(log)
+    assert not log.add(posted("y" * 10_000))
+    assert not log.give_up(entries[1])
+    assert log.add(posted("y" * 10_000))
+    log.rewind()
+    first, second, third = json.loads(taken(log).body())
+    assert (first["id"], first["message"]) == ("p-1", "a")
+    assert second == {"id": "p-2", "void": True}
+    assert (third["id"], third["message"]) == ("p-3", "b")
 
 
 def test_what_was_given_up_on_the_wire_is_not_wanted_any_more() -> None:
