@@ -19,6 +19,7 @@ class InvalidMessage(ProgressError):
         field: the field that is wrong ("sid", "key", …), or None when the whole is no message.
         index: its place in an array of messages, or None for a single one.
         reason: a short stable word for logs and metrics ("bad_sid", "too_large", "not_json").
+        id: the number that it came under, where that could be read.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class InvalidMessage(ProgressError):
         self.reason = reason
         self.field = field
         self.index = index
+        self.id: str | None = None
 
 
 class PublishError(ProgressError):

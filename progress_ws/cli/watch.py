@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from progress_ws.broker.seam import NOT_YET, Feed
 from progress_ws.cli import target
 from progress_ws.core import codec
-from progress_ws.core.intake import OWN_TYPES, Delivery
-from progress_ws.core.message import SID_RULE, is_sid
+from progress_ws.core.intake import Delivery
+from progress_ws.core.message import SID_RULE, Message, is_sid
 from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
 
 CONNECT_TIMEOUT_S = 10.0
@@ -75,12 +75,12 @@ async def _watch_exchange(source: target.Target, sid: str | None) -> None:
 
 
 def _show(delivery: Delivery, sid: str | None) -> None:
-    if (delivery.type or "").startswith(OWN_TYPES):
+    if delivery.is_own:
         return
     for item in codec.decode_body(delivery.body, max_message_bytes=sys.maxsize):
         if isinstance(item, InvalidMessage):
             print(f"progress-ws: no message: {item}", file=sys.stderr)
-        elif sid in (None, item.sid):
+        elif isinstance(item, Message) and sid in (None, item.sid):
             print(codec.one_line(codec.encode(item)), flush=True)
 
 

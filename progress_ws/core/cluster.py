@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from progress_ws.core.message import Number
+
 HEARTBEAT_INTERVAL_S = 2.0
 UNREADY_AFTER_S = 5.0
 """Two heartbeats missed: send the traffic to other nodes."""
@@ -25,7 +27,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
         sessions: sids with at least one socket there.
         subscription: counts the node's subscriptions; only what comes back through the
             present one proves that it hears.
+        beat: counts the heartbeats of the instance.
         leaving: the last heartbeat of a node that shuts down.
+        last: the last numbers of publishers that fell silent a moment ago.
     """
 
     node: str
@@ -34,7 +38,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     sessions: int
     subscription: int = 0
+    beat: int = 0
     leaving: bool = False
+    last: list[Number] = []
 
 
 class Cluster:
@@ -46,9 +52,13 @@ class Cluster:
         self._heard: dict[str, tuple[float, Heartbeat]] = {}
         self._unheard_since: float | None = None
 
+    def is_own(self, heartbeat: Heartbeat) -> bool:
+        """Tell whether a heartbeat is this very node's."""
+        return heartbeat.instance == self._instance
+
     def hear(self, heartbeat: Heartbeat) -> None:
         """Note a heartbeat of another node, or this node's own coming back."""
-        is_own = heartbeat.instance == self._instance
+        is_own = self.is_own(heartbeat)
         if is_own:
             self._unheard_since = None
         if len(self._heard) >= MAX_NODES:
@@ -62,6 +72,12 @@ class Cluster:
         """The broker has taken a heartbeat of this node: now it should come back."""
         if self._unheard_since is None:
             self._unheard_since = self._clock()
+
+    @property
+    def own_heard_s(self) -> float | None:
+        """Return when this node's own heartbeat was heard last."""
+        heard = self._heard.get(self._instance)
+        return None if heard is None else heard[0]
 
     def hears_itself(self, subscription: int) -> bool:
         """Tell whether a heartbeat came back lately through this subscription: ready."""

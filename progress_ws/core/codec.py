@@ -6,7 +6,7 @@ The value of a message is never rebuilt: its JSON text travels as it came in (`m
 import json
 import math
 import re
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -39,6 +39,16 @@ _MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 _members = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _messages = msgspec.json.Decoder(list[Message])
+
+
+class Void(NamedTuple):
+    """A number that carries nothing: its message was given up."""
+
+    id: str
+
+
+Item = Message | Void | InvalidMessage
+"""A member of a body, or the reason why it is none."""
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Draft)
@@ -111,22 +121,36 @@ def with_field(text: bytes, name: str, value: str) -> bytes:
     return b'%b,"%b":"%b"}' % (text[:-1], name.encode(), value.encode())
 
 
+def void(id: str) -> bytes:
+    """Encode what stands in the place of a message that was given up: its number, and nothing."""
+    return b'{"id":"%b","void":true}' % id.encode()
+
+
 # -- what crosses the exchange, and the body of a publish request -----------------------------
 
 
-def decode_body(body: bytes, *, max_message_bytes: int) -> list[Message | InvalidMessage]:
+def decode_body(body: bytes, *, max_message_bytes: int) -> list[Item]:
     """Read the body of an AMQP message: one message, or an array of them.
 
     A member that is no message stands in the list as the reason why; it harms no other.
     """
     if not _is_array(body):
-        return [_outcome(body, Message, max_message_bytes)]
+        return [_outcome(body, max_message_bytes)]
     try:
         body.decode()
         messages = _messages.decode(body)
     except _MALFORMED:
         return _decode_members(body, max_message_bytes)
-    return [_flaw(message, max_message_bytes) or message for message in messages]
+    return [_checked(message, max_message_bytes) for message in messages]
+
+
+def _checked(message: Message, max_message_bytes: int) -> Item:
+    flaw = _flaw(message, max_message_bytes)
+    if flaw is None:
+        return message
+    if message.id is not None and parse_id(message.id) is not None:
+        flaw.id = message.id
+    return flaw
 
 
 def decode_drafts(body: bytes, *, max_message_bytes: int) -> list[Draft]:
@@ -169,19 +193,32 @@ def _split(body: bytes) -> list[msgspec.Raw]:
     return [msgspec.Raw(json.dumps(member).encode()) for member in members]
 
 
-def _decode_members(body: bytes, max_message_bytes: int) -> list[Message | InvalidMessage]:
+def _decode_members(body: bytes, max_message_bytes: int) -> list[Item]:
     try:
         members = _split(body)
     except InvalidMessage as exc:
         return [exc]
-    return [_outcome(member, Message, max_message_bytes) for member in members]
+    return [_outcome(member, max_message_bytes) for member in members]
 
 
-def _outcome(text: bytes | msgspec.Raw, type: type[D], limit: int) -> D | InvalidMessage:
+class _Numbered(msgspec.Struct):
+    id: str | None = None
+    void: bool = False
+
+
+def _outcome(text: bytes | msgspec.Raw, limit: int) -> Item:
     try:
-        return _read(text, type, limit)
+        return _read(text, Message, limit)
     except InvalidMessage as exc:
-        return exc
+        flaw = exc
+    try:
+        member = msgspec.json.decode(text, type=_Numbered)
+    except _MALFORMED:
+        return flaw
+    if member.id is None or parse_id(member.id) is None:
+        return flaw
+    flaw.id = member.id
+    return Void(member.id) if member.void else flaw
 
 
 def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D:
@@ -280,11 +317,13 @@ class _MessageFrame(msgspec.Struct, tag_field="type", tag="message", omit_defaul
     key: str | None = None
     run: str | None = None
     final: bool = False
+    replay: bool = False
 
 
-def message_frame(m: Message) -> bytes:
-    """Encode the `message` frame of `format=json`."""
-    return encode(_MessageFrame(m.sid, m.message, m.id, m.ts, m.key, m.run, m.final or False))
+def message_frame(m: Message, *, replay: bool = False) -> bytes:
+    """Encode the `message` frame of `format=json`; `replay` when it comes from history."""
+    final = m.final or False
+    return encode(_MessageFrame(m.sid, m.message, m.id, m.ts, m.key, m.run, final, replay))
 
 
 def message_text(m: Message) -> bytes:

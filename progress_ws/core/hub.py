@@ -61,3 +61,13 @@ class Hub:
         for outbox in outboxes:
             outbox.offer(update)
         self.delivered += len(outboxes)
+
+    def gap(self, sid: str) -> None:
+        """Tell the browsers of a session that something may be missing, for good."""
+        for outbox in self._attached.get(sid, ()):
+            outbox.gap(sid)
+
+    def gap_everywhere(self) -> None:
+        """Tell all browsers that something may be missing, for good."""
+        for sid in self._attached:
+            self.gap(sid)

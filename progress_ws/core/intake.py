@@ -1,19 +1,29 @@
 """What comes off the exchange: told apart, checked, counted, and handed on."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
+
+import msgspec
 
 from progress_ws.core import codec
 from progress_ws.core.cluster import Cluster, Heartbeat
-from progress_ws.core.hub import Hub
-from progress_ws.core.message import Message, parse_id
-from progress_ws.core.numbers import Numbers
+from progress_ws.core.memory import Memory
+from progress_ws.core.message import Message, Number, Numbered, parse_id
 from progress_ws.errors import InvalidMessage
 
 OWN_TYPES = "progress-ws."
 """AMQP messages whose `type` begins so are the nodes' own."""
 HEARTBEAT = "progress-ws.heartbeat"
+LAST = "progress-ws.last"
+"""A publisher says its latest number once more, shortly after it fell silent."""
+
+
+class Last(msgspec.Struct):
+    """The body of that."""
+
+    publisher: str
+    seq: int
 
 
 class Delivery(NamedTuple):
@@ -31,6 +41,11 @@ class Delivery(NamedTuple):
     message_id: str | None = None
     timestamp: float | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Tell whether it is one of the nodes' own."""
+        return self.type is not None and self.type.startswith(OWN_TYPES)
+
 
 OnReject = Callable[[InvalidMessage, Delivery], None]
 
@@ -39,61 +54,99 @@ class Intake:
     """The callback of a feed: one plain call from the bytes of a delivery to every outbox.
 
     Attributes:
+        hold: takes the live deliveries while the node catches up; None: they are read at once.
         received: messages that were well formed.
-        repeated: messages dropped because their number had been received before.
         rejected: members of bodies that were no messages, by reason.
     """
 
     def __init__(
         self,
-        hub: Hub,
+        memory: Memory,
         cluster: Cluster,
         *,
         max_message_bytes: int,
         on_reject: OnReject,
         wall_clock: Callable[[], float],
     ) -> None:
-        self._hub = hub
+        self._memory = memory
         self._cluster = cluster
-        self._numbers = Numbers()
         self._max_message_bytes = max_message_bytes
         self._on_reject = on_reject
         self._wall_clock = wall_clock
+        self.hold: Callable[[Delivery], None] | None = None
         self.received = 0
-        self.repeated = 0
         self.rejected: Counter[str] = Counter()
 
     def deliver(self, delivery: Delivery) -> None:
         """Take one delivery; nothing in it, however malformed, makes this raise."""
-        if delivery.type is not None and delivery.type.startswith(OWN_TYPES):
+        if delivery.is_own:
             self._hear(delivery)
-            return
-        for item in codec.decode_body(delivery.body, max_message_bytes=self._max_message_bytes):
-            if isinstance(item, Message):
-                self._accept(item, delivery)
-            else:
-                self._reject(item, delivery)
+        elif self.hold is not None:
+            self.hold(delivery)
+        else:
+            for item in self.read(delivery):
+                if isinstance(item, Numbered):
+                    self._memory.receive(item)
+                else:
+                    self._memory.take(item)
 
-    def _accept(self, message: Message, delivery: Delivery) -> None:
-        self.received += 1
-        if message.id is not None:
-            number = parse_id(message.id)
-            assert number is not None  # the codec has checked it
-            if not self._numbers.receive(number):
-                self.repeated += 1
-                return
+    def read(self, delivery: Delivery, *, live: bool = True) -> Iterator[Numbered | Message]:
+        """Give what a delivery carries: what has a number, and messages that have none.
+
+        What is not `live` was counted when it came, or is another node's to count.
+        """
+        items = codec.decode_body(delivery.body, max_message_bytes=self._max_message_bytes)
+        for index, item in enumerate(items):
+            if isinstance(item, Message):
+                self.received += live
+                self._complete(item, delivery, index if len(items) > 1 else None)
+                number = parse_id(item.id) if item.id is not None else None
+                if number is None:
+                    yield item
+                else:
+                    yield Numbered(number, item)
+                continue
+            if live and isinstance(item, InvalidMessage):
+                self._reject(item, delivery)
+            if item.id is not None and (number := parse_id(item.id)) is not None:
+                yield Numbered(number)
+
+    def own_heartbeat(self, delivery: Delivery) -> Heartbeat | None:
+        """Return the heartbeat of this very node that a delivery is, or None."""
+        if delivery.type != HEARTBEAT:
+            return None
+        try:
+            beat = codec.decode(delivery.body, Heartbeat)
+        except InvalidMessage:
+            return None
+        return beat if self._cluster.is_own(beat) else None
+
+    def _complete(self, message: Message, delivery: Delivery, index: int | None) -> None:
+        """Fill in what the AMQP properties say, and let go of the body it came in."""
+        message.message = message.message.copy()
         if message.ts is None:
             message.ts = delivery.timestamp or round(self._wall_clock(), 3)
-        self._hub.deliver(message)
+        if message.id is None and message.dedupe is None and delivery.message_id:
+            place = "" if index is None else f"#{index}"
+            message.dedupe = f"{delivery.message_id}{place}"
 
     def _hear(self, delivery: Delivery) -> None:
-        if delivery.type != HEARTBEAT:
-            return  # of a later version
         try:
-            self._cluster.hear(codec.decode(delivery.body, Heartbeat))
+            if delivery.type == HEARTBEAT:
+                beat = codec.decode(delivery.body, Heartbeat)
+                self._cluster.hear(beat)
+                last = beat.last
+            elif delivery.type == LAST:
+                said = codec.decode(delivery.body, Last)
+                last = [Number(said.publisher, said.seq)]
+            else:
+                return  # of a later version
         except InvalidMessage as exc:
-            exc.reason = "bad_heartbeat"
+            exc.reason = f"bad_{(delivery.type or '').removeprefix(OWN_TYPES)}"
             self._reject(exc, delivery)
+            return
+        for number in last:
+            self._memory.expect(number)
 
     def _reject(self, flaw: InvalidMessage, delivery: Delivery) -> None:
         self.rejected[flaw.reason] += 1

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import sys
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -62,6 +63,13 @@ class Number(NamedTuple):
     seq: int
 
 
+class Numbered(NamedTuple):
+    """What carries a number: a message, or nothing (a void, or what was no message)."""
+
+    number: Number
+    message: Message | None = None
+
+
 def new_sid() -> str:
     """Mint a sid: nearly 192 random bits, URL-safe, and never mistaken for a flag of a command."""
     while not (sid := secrets.token_urlsafe(24))[0].isalnum():
@@ -79,7 +87,8 @@ def parse_id(text: str) -> Number | None:
     publisher, _, seq = text.rpartition("-")
     if not _PUBLISHER.fullmatch(publisher) or not _SEQ.fullmatch(seq):
         return None
-    return Number(publisher, int(seq)) if int(seq) < SEQ_LIMIT else None
+    # Interned: many messages of one publisher are retained.
+    return Number(sys.intern(publisher), int(seq)) if int(seq) < SEQ_LIMIT else None
 
 
 def supersedes(new: Draft, old: Draft) -> bool:

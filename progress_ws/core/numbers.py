@@ -1,10 +1,26 @@
-"""Which numbers of which publishers have been received: a number comes to a browser once."""
+"""Which numbers of which publishers have been received, and since when."""
 
+from bisect import bisect_right
 from collections import OrderedDict
 
 from progress_ws.core.message import Number
 
 MAX_PUBLISHERS = 100_000
+MARK_EVERY_S = 15.0
+MARKS_MAX = 32
+SILENT_AFTER_S, SILENT_UNTIL_S, SILENT_MAX = 1.0, 6.0, 200
+"""Nodes name these publishers in their heartbeats, so that a loss at the very end is noticed."""
+
+
+class _Line:
+    """One publisher: its last number, and a few numbers with the time at which they came."""
+
+    __slots__ = ("heard_s", "last", "marks")
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.heard_s = 0.0
+        self.marks: list[tuple[int, float]] = []
 
 
 class Numbers:
@@ -12,20 +28,58 @@ class Numbers:
 
     A publisher numbers all that it sends 1, 2, 3 … and AMQP keeps its order, so a number that is
     not above the last one is a repetition: after a lost confirm a publisher sends again what may
-    have arrived. Bounded: of too many publishers the ones silent longest are forgotten.
+    have arrived. And one that is not the next one shows a hole: something was lost on its way.
+    Bounded: of too many publishers the ones silent longest are forgotten.
     """
 
     def __init__(self, *, max_publishers: int = MAX_PUBLISHERS) -> None:
-        self._last: OrderedDict[str, int] = OrderedDict()
+        self._lines: OrderedDict[str, _Line] = OrderedDict()
         self._max_publishers = max_publishers
 
-    def receive(self, number: Number) -> bool:
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def last(self, publisher: str) -> int:
+        """Return the last number received; 0 for a publisher that is not known."""
+        line = self._lines.get(publisher)
+        return 0 if line is None else line.last
+
+    def receive(self, number: Number, *, arrived_s: float) -> bool:
         """Note a number; False when it is a repetition."""
-        last = self._last
-        if number.seq <= last.get(number.publisher, 0):
+        line = self._lines.get(number.publisher)
+        if line is None:
+            line = self._lines[number.publisher] = _Line()
+            if len(self._lines) > self._max_publishers:
+                self._lines.popitem(last=False)
+        elif number.seq <= line.last:
             return False
-        last[number.publisher] = number.seq
-        last.move_to_end(number.publisher)
-        if len(last) > self._max_publishers:
-            last.popitem(last=False)
+        else:
+            self._lines.move_to_end(number.publisher)
+        line.last = number.seq
+        line.heard_s = arrived_s
+        if not line.marks or arrived_s - line.marks[-1][1] >= MARK_EVERY_S:
+            line.marks.append((number.seq, arrived_s))
+            del line.marks[:-MARKS_MAX]
         return True
+
+    def fallen_silent(self, now_s: float) -> list[Number]:
+        """Return the last numbers of publishers that fell silent a moment ago, some of them."""
+        found: list[Number] = []
+        for publisher, line in reversed(self._lines.items()):
+            silent_s = now_s - line.heard_s
+            if silent_s > SILENT_UNTIL_S or len(found) == SILENT_MAX:
+                break
+            if silent_s > SILENT_AFTER_S:
+                found.append(Number(publisher, line.last))
+        return found
+
+    def arrived_s(self, publisher: str, seq: int) -> float | None:
+        """Return a time before which a number had surely not arrived; None when nothing is known.
+
+        For a number that has not arrived yet, that of the last one that has.
+        """
+        line = self._lines.get(publisher)
+        if line is None:
+            return None
+        at = bisect_right(line.marks, (seq, float("inf")))
+        return line.marks[at - 1][1] if at else None

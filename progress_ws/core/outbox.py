@@ -1,34 +1,37 @@
 """One browser's bounded mailbox: newest wins per key, and whoever reads too slowly is let go."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import Protocol
 
 from progress_ws.core import codec
-from progress_ws.core.message import Message, supersedes
+from progress_ws.core.message import Message, parse_id, supersedes
 
 MAX_BYTES = 16 * 1024 * 1024
 """Above the largest publish request (8 MiB): one burst costs no healthy browser its socket."""
 MAX_FRAMES = 8192
 TAKE_BYTES = 64 * 1024
-_FRAME_OVERHEAD_BYTES = 256
+FRAME_OVERHEAD_BYTES = 256
 
 
 class Update:
     """A delivered message with its frames, each encoded at most once for all sockets of a sid."""
 
-    __slots__ = ("_frame", "_text", "message", "size")
+    __slots__ = ("_frame", "_text", "message", "replay", "size")
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, *, replay: bool = False) -> None:
+        """`replay`: it comes from history."""
         self.message = message
-        self.size = len(message.message) + _FRAME_OVERHEAD_BYTES
+        self.replay = replay
+        self.size = len(message.message) + FRAME_OVERHEAD_BYTES
         self._frame: bytes | None = None
         self._text: bytes | None = None
 
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
         if self._frame is None:
-            self._frame = codec.message_frame(self.message)
+            self._frame = codec.message_frame(self.message, replay=self.replay)
         return self._frame
 
     def text(self) -> bytes:
@@ -38,25 +41,46 @@ class Update:
         return self._text
 
 
+class Source(Protocol):
+    """What is read only as fast as the socket drains: a replay of history."""
+
+    sid: str
+    lost: bool
+
+    def take(self, room: int) -> list[Update]:
+        """Return the next, about so many bytes; none at the end."""
+
+    def await_latest(self) -> None:
+        """Note that there is one more to come to."""
+
+
 class Outbox:
     """What waits for one socket, in the order in which it will be written.
 
     Policy at the bound: the mailbox empties itself, takes no more, and calls `on_overflow`.
     The browser comes back with its position, and the memory is free at once.
+
+    While a session is replayed, its live messages are not taken in: the replay will come to them.
     """
 
     def __init__(
         self,
         *,
         on_overflow: Callable[[], None],
+        messages_only: bool = False,
         max_bytes: int = MAX_BYTES,
         max_frames: int = MAX_FRAMES,
     ) -> None:
+        """`messages_only`: nothing else is told (`format=text`)."""
+        self._messages_only = messages_only
         self._on_overflow = on_overflow
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._waiting: OrderedDict[object, Update | bytes] = OrderedDict()
+        self._waiting: OrderedDict[object, Update | Source | bytes] = OrderedDict()
         self._bytes = 0
+        self._replays: dict[str, Source] = {}
+        self._running: deque[Source] = deque()
+        self._ahead: dict[str, dict[str, int]] = {}
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
 
@@ -66,6 +90,11 @@ class Outbox:
     def offer(self, update: Update) -> None:
         """Add a message; it takes the place of an older one of its key, at the end."""
         message = update.message
+        if (source := self._replays.get(message.sid)) is not None:
+            source.await_latest()
+            return
+        if self._ahead and self._has_seen(message):
+            return
         if message.key is None:
             self._append(update, update, update.size)
             return
@@ -80,33 +109,100 @@ class Outbox:
 
     def push(self, frame: bytes) -> None:
         """Add a frame that is no message (`welcome`, `followed`, `pong`, `error`)."""
-        self._append(object(), frame, len(frame) + _FRAME_OVERHEAD_BYTES)
+        self._append(object(), frame, len(frame) + FRAME_OVERHEAD_BYTES)
+
+    def gap(self, sid: str) -> None:
+        """Tell that messages of a session may be missing here."""
+        if not self._messages_only:
+            self.push(_gap(sid))
+
+    def replay(self, source: Source, *, ahead: dict[str, int]) -> None:
+        """Add a replay, behind what waits; the session's live messages follow after its end.
+
+        Args:
+            source: the replay. It takes the place of one of the same session.
+            ahead: numbers that the browser has seen and this node has not.
+        """
+        self.forget(source.sid)
+        self._replays[source.sid] = source
+        if ahead:
+            self._ahead[source.sid] = ahead
+        self._append(source, source, FRAME_OVERHEAD_BYTES)
+
+    def forget(self, sid: str) -> None:
+        """End the replay of a session that the socket is not attached to any more."""
+        self._ahead.pop(sid, None)
+        self._replays.pop(sid, None)
 
     async def take(self) -> list[Update | bytes]:
         """Wait until something is there, and take the oldest of it (about 64 KiB).
 
         What is taken can no longer be replaced, so no more is taken than one write.
         """
-        while not self._waiting:
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
-        taken: list[Update | bytes] = []
-        room = TAKE_BYTES
-        while self._waiting and room > 0:
-            _, item = self._waiting.popitem(last=False)
-            size = item.size if isinstance(item, Update) else len(item) + _FRAME_OVERHEAD_BYTES
-            self._bytes -= size
-            room -= size
-            taken.append(item)
-        return taken
+        while True:
+            taken = self._take_waiting() + self._take_replayed()
+            if taken:
+                return taken
+            if not self._waiting and not self._running:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
 
     def close(self) -> None:
         """Empty the mailbox and take no more."""
         self._closed = True
         self._waiting.clear()
+        self._replays.clear()
+        self._running.clear()
         self._bytes = 0
 
-    def _append(self, slot: object, item: Update | bytes, size: int) -> None:
+    def _take_waiting(self) -> list[Update | bytes]:
+        taken: list[Update | bytes] = []
+        room = TAKE_BYTES
+        while self._waiting and room > 0:
+            _, item = self._waiting.popitem(last=False)
+            if not isinstance(item, Update | bytes):
+                self._bytes -= FRAME_OVERHEAD_BYTES
+                self._running.append(item)
+                continue
+            size = item.size if isinstance(item, Update) else len(item) + FRAME_OVERHEAD_BYTES
+            self._bytes -= size
+            room -= size
+            taken.append(item)
+        return taken
+
+    def _take_replayed(self) -> list[Update | bytes]:
+        """Take one write from one replay; one that has caught up makes way for what is live."""
+        while self._running:
+            source = self._running.popleft()
+            if self._replays.get(source.sid) is not source:
+                continue  # forgotten meanwhile
+            taken: list[Update | bytes] = [*source.take(TAKE_BYTES)]
+            if taken:
+                self._running.append(source)
+            else:
+                del self._replays[source.sid]
+            if source.lost:
+                source.lost = False
+                if not self._messages_only:
+                    taken.insert(0, _gap(source.sid))
+            if taken:
+                return taken
+        return []
+
+    def _has_seen(self, message: Message) -> bool:
+        """Tell whether the browser saw a message elsewhere, before it came to this node."""
+        ahead = self._ahead.get(message.sid)
+        number = parse_id(message.id) if ahead and message.id is not None else None
+        if ahead is None or number is None or number.publisher not in ahead:
+            return False
+        if number.seq <= ahead[number.publisher]:
+            return True
+        del ahead[number.publisher]
+        if not ahead:
+            del self._ahead[message.sid]
+        return False
+
+    def _append(self, slot: object, item: Update | Source | bytes, size: int) -> None:
         if self._closed:
             return
         self._waiting[slot] = item
@@ -116,3 +212,7 @@ class Outbox:
             self._on_overflow()
         elif self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def _gap(sid: str) -> bytes:
+    return codec.frame("gap", sid=sid)

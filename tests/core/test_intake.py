@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from progress_ws.core import codec
 from progress_ws.core.cluster import Cluster, Heartbeat
+from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.intake import HEARTBEAT, Delivery, Intake
+from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message
 from progress_ws.errors import InvalidMessage
 from tests.core.making import LIMIT, SID, body
@@ -29,8 +31,10 @@ class Node:
         self.cluster = Cluster(instance="me", clock=lambda: 0.0)
         self.hub = Hub()
         self.hub.deliver = self.delivered.append  # type: ignore[method-assign]
+        history = History(max_age_s=300, max_bytes=2**20, clock=lambda: 0.0)
+        self.memory = Memory(history, self.hub, clock=lambda: 0.0)
         self.intake = Intake(
-            self.hub,
+            self.memory,
             self.cluster,
             max_message_bytes=LIMIT,
             on_reject=self._reject,
@@ -85,7 +89,7 @@ def test_a_number_comes_once(node: Node) -> None:
     for seq in (1, 2, 1, 2, 3):
         node.deliver(body(seq, id=f"p-{seq}"))
     assert node.values == [1, 2, 3]
-    assert (node.intake.received, node.intake.repeated) == (5, 2)
+    assert (node.intake.received, node.memory.repeated) == (5, 2)
 
 
 def test_a_number_is_its_publishers_whatever_the_session(node: Node) -> None:
@@ -98,7 +102,7 @@ def test_a_number_is_its_publishers_whatever_the_session(node: Node) -> None:
 def test_messages_without_a_number_are_never_repetitions(node: Node) -> None:
     for _ in range(3):
         node.deliver(body("typed by hand"))
-    assert (len(node.values), node.intake.repeated) == (3, 0)
+    assert (len(node.values), node.memory.repeated) == (3, 0)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_nothing_makes_it_raise_and_everything_is_counted(
     for raw, props in deliveries:
         node.deliver(raw, **props)
     intake = node.intake
-    assert intake.received == len(node.delivered) + intake.repeated
+    assert intake.received == len(node.delivered) + node.memory.repeated + node.memory.stale
     assert sum(intake.rejected.values()) == len(node.rejected)
     for message in node.delivered:
         json.loads(codec.message_frame(message))
