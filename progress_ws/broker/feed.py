@@ -9,7 +9,7 @@ from aiormq.abc import DeliveredMessage
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import LOSSES, connect, end_of, explained
-from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, is_ending
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, OnSubscribed, ignore, is_ending
 from progress_ws.broker.topology import PREFETCH, Names, declare_exchange, declare_node_queue
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.intake import Delivery
@@ -36,12 +36,12 @@ class AmqpFeed:
         self._node = node
         self._subscription: _Subscription | None = None
 
-    async def run(self, deliver: Deliver) -> None:
+    async def run(self, deliver: Deliver, *, on_subscribed: OnSubscribed = ignore) -> None:
         """See `Feed.run`."""
         backoff = Backoff(first_s=0.1, cap_s=1.0)
         while True:
             try:
-                await self._run_once(deliver, backoff)
+                await self._run_once(_Subscription(deliver, on_subscribed), backoff)
             except LinkLost as exc:
                 if is_ending():
                     raise asyncio.CancelledError from exc
@@ -57,29 +57,30 @@ class AmqpFeed:
         if self._subscription is not None:
             self._subscription.end(LinkLost(reason))
 
-    async def _run_once(self, deliver: Deliver, backoff: Backoff) -> None:
+    async def _run_once(self, subscription: "_Subscription", backoff: Backoff) -> None:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
                     name = f"progress-ws node {self._node}: consuming"
                     connection = await stack.enter_async_context(connect(self._url, name=name))
-                    self._subscription = _Subscription(deliver)
-                    await self._subscription.start(connection, self._names, self._node)
+                    self._subscription = subscription
+                    await subscription.start(connection, self._names, self._node)
             except TimeoutError as exc:
                 detail = f"RabbitMQ does not answer within {SUBSCRIBE_TIMEOUT_S:g} s"
                 raise LinkLost(detail) from exc
             self.trouble = None
             backoff.reset()
             with explained(self._url):
-                await self._subscription.ended
+                await subscription.ended
 
 
 class _Subscription:
     """One consumer on one queue: calls `deliver`, acknowledges many at a time, notices its end."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, on_subscribed: OnSubscribed) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._deliver = deliver
+        self._on_subscribed = on_subscribed
         self._channel: UnderlayChannel | None = None
         self._unacknowledged = 0
         self._last_tag = 0
@@ -95,6 +96,7 @@ class _Subscription:
         channel.close_callbacks.add(self._on_close)
         self._channel = await channel.get_underlay_channel()
         self._channel.on_consumer_cancel_callbacks.add(self._on_cancel)
+        self._on_subscribed()
         await self._channel.basic_consume(queue.name, self._on_message, consumer_tag=node)
 
     def end(self, exc: BaseException) -> None:

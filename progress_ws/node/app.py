@@ -1,121 +1,76 @@
 """The composition root: builds a node, wires its parts, opens nothing before start-up."""
 
 import asyncio
-import secrets
-import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from progress_ws.broker.embedded import EmbeddedBroker
-from progress_ws.broker.feed import AmqpFeed
-from progress_ws.broker.link import open_link
-from progress_ws.broker.seam import Feed, OpenLink
-from progress_ws.broker.sender import Sender
-from progress_ws.broker.topology import Names
-from progress_ws.core.cluster import Cluster
-from progress_ws.core.hub import Hub
-from progress_ws.core.intake import Delivery, Intake
+from progress_ws.broker.seam import LinkLost
+from progress_ws.core.intake import Delivery
 from progress_ws.node import api, health, keys, origins
-from progress_ws.node.heartbeat import Pulse
+from progress_ws.node.bodies import BODY_MAX_BYTES, Bodies
 from progress_ws.node.lag import Lag
 from progress_ws.node.metrics import Metrics, NodeCollector
+from progress_ws.node.parts import Parts, build
 from progress_ws.node.problems import as_problems
 from progress_ws.node.readiness import Readiness
-from progress_ws.node.rejects import RejectLog
 from progress_ws.node.settings import Settings
-from progress_ws.node.sockets import Sockets
 from progress_ws.node.tasks import Owner
 from progress_ws.node.upgrade import progress_socket
 
 log = structlog.get_logger(__name__)
 
-MAX_BUFFER_BYTES = 64 * 1024 * 1024
 CLIENT_FOLDER = Path(__file__).parents[1] / "client"
 
 
 def create_app(settings: Settings) -> web.Application:
     """Build the application of one node; whoever runs it may add routes of its own."""
-    instance = secrets.token_hex(8)
-    hub = Hub()
-    cluster = Cluster(instance=instance, clock=time.monotonic)
-    intake = Intake(
-        hub,
-        cluster,
-        max_message_bytes=settings.max_message_bytes,
-        on_reject=RejectLog(time.monotonic),
-        wall_clock=time.time,
-    )
-    feed, open_link = _broker(settings)
-    sender = Sender(open_link, max_buffer_bytes=MAX_BUFFER_BYTES)
-    sockets = Sockets(limit=settings.max_connections)
-    readiness = Readiness(cluster=cluster, feed=feed, sender=sender, sockets=sockets)
-    metrics, lag = Metrics(settings.node), Lag()
-    metrics.register(
-        NodeCollector(
-            settings.node,
-            hub=hub,
-            intake=intake,
-            feed=feed,
-            sender=sender,
-            sockets=sockets,
-            lag=lag,
-        )
-    )
-    pulse = Pulse(
-        node=settings.node,
-        instance=instance,
-        version=version("progress-ws"),
-        cluster=cluster,
-        feed=feed,
-        sender=sender,
-        hub=hub,
-        sockets=sockets,
-    )
-    app = web.Application(client_max_size=api.BODY_MAX_BYTES, middlewares=[as_problems])
+    parts, metrics, lag = build(settings), Metrics(settings.node), Lag()
+    metrics.register(NodeCollector(settings.node, parts, lag))
+    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[as_problems])
     app[keys.SETTINGS] = settings
-    app[keys.HUB] = hub
-    app[keys.CLUSTER] = cluster
-    app[keys.SENDER] = sender
-    app[keys.SOCKETS] = sockets
+    app[keys.HUB] = parts.hub
+    app[keys.MEMORY] = parts.memory
+    app[keys.RECOVERY] = parts.recovery
+    app[keys.CLUSTER] = parts.cluster
+    app[keys.SENDER] = parts.sender
+    app[keys.SOCKETS] = parts.sockets
     app[keys.METRICS] = metrics
-    app[keys.READINESS] = readiness
-    app.cleanup_ctx.append(partial(_run, intake, feed, sender, pulse, lag))
+    app[keys.BODIES] = Bodies()
+    app[keys.READINESS] = Readiness(
+        cluster=parts.cluster,
+        feed=parts.feed,
+        sender=parts.sender,
+        sockets=parts.sockets,
+        memory=parts.memory,
+    )
+    app.cleanup_ctx.append(partial(_run, parts, lag))
     _add_routes(app, settings)
     return app
 
 
-def _broker(settings: Settings) -> tuple[Feed, OpenLink]:
-    """Choose what carries the messages. The node's two sides have a connection each."""
-    if settings.amqp_url is None:
-        broker = EmbeddedBroker()
-        return broker, broker.open_link
-    names = Names(settings.prefix)
-    feed = AmqpFeed(settings.amqp_url, names, node=settings.node)
-    name = f"progress-ws node {settings.node}: publishing"
-    return feed, partial(open_link, settings.amqp_url, names, name=name, declare=True)
-
-
-async def _run(
-    intake: Intake, feed: Feed, sender: Sender, pulse: Pulse, lag: Lag, app: web.Application
-) -> AsyncIterator[None]:
+async def _run(parts: Parts, lag: Lag, app: web.Application) -> AsyncIterator[None]:
     """Run what outlives a request; at the end send what waits, and say good-bye to the others."""
+    deliver, on_subscribed = _guarded(parts.intake.deliver), parts.recovery.subscribed
     owner = Owner(on_death=app[keys.READINESS].fail)
-    owner.start("feed", feed.run(_guarded(intake.deliver)))
-    owner.start("sender", sender.run())
-    owner.start("heartbeat", pulse.run())
+    owner.start("feed", parts.feed.run(deliver, on_subscribed=on_subscribed))
+    owner.start("sender", parts.sender.run())
+    owner.start("heartbeat", parts.pulse.run())
+    owner.start("recovery", parts.recovery.run())
     owner.start("lag", lag.run())
     yield
     try:
         async with asyncio.timeout(app[keys.SETTINGS].publish_timeout_seconds):
-            await sender.flush()
-        await pulse.leave()
+            await parts.sender.flush()
+            with suppress(LinkLost):
+                await parts.sender.say_last()
+        await parts.pulse.leave()
     except TimeoutError:
-        log.warning("messages without a confirm at the end", count=len(sender))
+        log.warning("messages without a confirm at the end", count=len(parts.sender))
     finally:
         await owner.stop()
 

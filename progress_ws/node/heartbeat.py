@@ -11,17 +11,22 @@ from progress_ws.core import codec
 from progress_ws.core.cluster import HEARTBEAT_INTERVAL_S, Cluster, Heartbeat
 from progress_ws.core.hub import Hub
 from progress_ws.core.intake import HEARTBEAT
+from progress_ws.core.memory import Memory
 from progress_ws.node.sockets import Sockets
 
 log = structlog.get_logger(__name__)
 
 EAGER_INTERVAL_S = 0.2
-"""While nothing comes back: ready soon after a start or a reconnect."""
+"""While it has not come back, live and in the stream: ready soon after a start or a reconnect."""
 LEAVE_TIMEOUT_S = 1.0
 
 
 class Pulse:
-    """Sends heartbeats through the exchange and has a deaf feed subscribe anew."""
+    """Sends heartbeats through the exchange and has a deaf feed subscribe anew.
+
+    Attributes:
+        beat: counts what was sent.
+    """
 
     def __init__(
         self,
@@ -34,10 +39,13 @@ class Pulse:
         sender: Sender,
         hub: Hub,
         sockets: Sockets,
+        memory: Memory,
     ) -> None:
         self._node, self._instance, self._version = node, instance, version
         self._cluster, self._feed, self._sender = cluster, feed, sender
-        self._hub, self._sockets = hub, sockets
+        self._hub, self._sockets, self._memory = hub, sockets, memory
+        self._nudged = asyncio.Event()
+        self.beat = 0
         self._beat: asyncio.Task[None] | None = None
         self._trouble: str | None = NOT_YET
 
@@ -52,10 +60,18 @@ class Pulse:
                     log.warning("deaf: heartbeats go out and do not come back; subscribing anew")
                     self._feed.resubscribe("heartbeats went out and did not come back")
                 hears = self._cluster.hears_itself(self._feed.reconnects)
-                await asyncio.sleep(HEARTBEAT_INTERVAL_S if hears else EAGER_INTERVAL_S)
+                settled = hears and self._memory.is_current
+                with suppress(TimeoutError):
+                    interval_s = HEARTBEAT_INTERVAL_S if settled else EAGER_INTERVAL_S
+                    await asyncio.wait_for(self._nudged.wait(), interval_s)
+                self._nudged.clear()
         finally:
             if self._beat is not None:
                 self._beat.cancel()
+
+    def nudge(self) -> None:
+        """Send the next heartbeat now."""
+        self._nudged.set()
 
     async def leave(self) -> None:
         """Tell the others that this node goes, if the broker takes it at once."""
@@ -74,6 +90,7 @@ class Pulse:
         self._cluster.confirmed()
 
     def _encoded(self, *, leaving: bool = False) -> bytes:
+        self.beat += 1
         return codec.encode(
             Heartbeat(
                 node=self._node,
@@ -82,7 +99,9 @@ class Pulse:
                 connections=len(self._sockets),
                 sessions=self._hub.sessions,
                 subscription=self._feed.reconnects,
+                beat=self.beat,
                 leaving=leaving,
+                last=self._memory.fallen_silent(),
             )
         )
 

@@ -5,17 +5,23 @@ from aiohttp import web
 from progress_ws.broker.sender import Sender
 from progress_ws.core.cluster import Cluster
 from progress_ws.core.hub import Hub
+from progress_ws.core.memory import Memory
+from progress_ws.node.bodies import Bodies
 from progress_ws.node.metrics import Metrics
 from progress_ws.node.readiness import Readiness
+from progress_ws.node.recovery import Recovery
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
 from progress_ws.node.sockets import Sockets
 
+RECOVERY = web.AppKey("recovery", Recovery)
 SETTINGS = web.AppKey("settings", Settings)
 HUB = web.AppKey("hub", Hub)
+MEMORY = web.AppKey("memory", Memory)
 CLUSTER = web.AppKey("cluster", Cluster)
 SENDER = web.AppKey("sender", Sender)
 SOCKETS = web.AppKey("sockets", Sockets)
+BODIES = web.AppKey("bodies", Bodies)
 METRICS = web.AppKey("metrics", Metrics)
 READINESS = web.AppKey("readiness", Readiness)
 SIBLINGS = web.AppKey("siblings", Siblings)

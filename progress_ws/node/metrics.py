@@ -7,12 +7,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from progress_ws.broker.seam import Feed
-from progress_ws.broker.sender import Sender
-from progress_ws.core.hub import Hub
-from progress_ws.core.intake import Intake
+from progress_ws.core.memory import Memory
 from progress_ws.node.lag import Lag
-from progress_ws.node.sockets import Sockets
+from progress_ws.node.parts import Parts
+from progress_ws.node.recovery import Recovery
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -42,34 +40,25 @@ class Metrics:
 class NodeCollector(Collector):
     """Reads the counters of a node's parts."""
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        hub: Hub,
-        intake: Intake,
-        feed: Feed,
-        sender: Sender,
-        sockets: Sockets,
-        lag: Lag,
-    ) -> None:
+    def __init__(self, node: str, parts: Parts, lag: Lag) -> None:
         self._node = node
-        self._hub, self._intake, self._sockets, self._lag = hub, intake, sockets, lag
-        self._feed, self._sender = feed, sender
+        self._parts = parts
+        self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
         """See `prometheus_client`."""
-        hub, intake, feed, sender = self._hub, self._intake, self._feed, self._sender
-        yield self._gauge("connections", "Open sockets.", len(self._sockets))
+        parts = self._parts
+        hub, intake, feed, sender = parts.hub, parts.intake, parts.feed, parts.sender
+        yield self._gauge("connections", "Open sockets.", len(parts.sockets))
         yield self._gauge("sessions", "Sids with at least one socket here.", hub.sessions)
         yield self._count("messages_received", "Well-formed messages received.", intake.received)
-        yield self._count("messages_repeated", "Dropped: number seen before.", intake.repeated)
+        yield from self._remembered(parts.memory, parts.recovery)
         yield self._count("messages_delivered", "Copies put into outboxes.", hub.delivered)
         yield self._count("messages_discarded", "Nobody here listened.", hub.discarded)
         yield self._counts(
             "messages_rejected", "No messages, by reason.", "reason", intake.rejected
         )
-        yield self._counts("closes", "Closed sockets by code.", "code", self._sockets.closes)
+        yield self._counts("closes", "Closed sockets by code.", "code", parts.sockets.closes)
         sides = (("consuming", feed), ("publishing", sender))
         yield self._gauges(
             "broker_connected",
@@ -87,6 +76,19 @@ class NodeCollector(Collector):
         yield self._gauge(
             "event_loop_lag_seconds", "Worst since the last scrape.", self._lag.worst()
         )
+
+    def _remembered(self, memory: Memory, recovery: Recovery) -> Iterator[Metric]:
+        yield self._count("messages_repeated", "Dropped: number seen before.", memory.repeated)
+        yield self._count("messages_stale", "Dropped: run over, or dedupe known.", memory.stale)
+        yield self._count("messages_lost", "Found when it was too late.", memory.lost)
+        yield self._gauge("history_messages", "Retained messages.", len(memory.history))
+        yield self._gauge("history_sessions", "Sids with any of them.", memory.history.sessions)
+        yield self._gauge("history_bytes", "What they take.", memory.history.size)
+        yield self._gauge("holes", "Publishers with missing numbers.", len(memory.holes))
+        yield self._counts(
+            "catch_ups", "Readings of the stream after a gap.", "result", recovery.catch_ups
+        )
+        yield self._count("repairs", "Readings of the stream for holes.", recovery.repairs)
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(f"progress_ws_{name}", text, labels=["node"])

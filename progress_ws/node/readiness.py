@@ -5,6 +5,7 @@ from collections.abc import Callable
 from progress_ws.broker.seam import Feed
 from progress_ws.broker.sender import Sender
 from progress_ws.core.cluster import Cluster
+from progress_ws.core.memory import Memory
 from progress_ws.node.sockets import Sockets
 
 
@@ -16,11 +17,14 @@ class Readiness:
         on_failure: called then; the process ends itself, so that whoever keeps it starts it anew.
     """
 
-    def __init__(self, *, cluster: Cluster, feed: Feed, sender: Sender, sockets: Sockets) -> None:
+    def __init__(
+        self, *, cluster: Cluster, feed: Feed, sender: Sender, sockets: Sockets, memory: Memory
+    ) -> None:
         self._cluster = cluster
         self._feed = feed
         self._sender = sender
         self._sockets = sockets
+        self._memory = memory
         self.failed: str | None = None
         self.on_failure: Callable[[], None] = lambda: None
 
@@ -38,7 +42,7 @@ class Readiness:
         if self._feed.trouble is not None:
             return f"cannot receive: {self._feed.trouble}"
         if self._cluster.hears_itself(self._feed.reconnects):
-            return None
+            return None if self._memory.is_current else "catching up with what it missed"
         if self._sender.trouble is not None:
             return f"cannot publish: {self._sender.trouble}"
         return (

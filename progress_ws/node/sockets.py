@@ -22,6 +22,7 @@ from progress_ws.core.frames import (
     parse_frame,
 )
 from progress_ws.core.hub import Hub
+from progress_ws.core.memory import Memory
 from progress_ws.core.outbox import Outbox, Update
 from progress_ws.core.quota import FrameQuota
 from progress_ws.errors import ProtocolError
@@ -33,8 +34,9 @@ STALLED_AFTER_S = 15.0
 """A reader that has not taken one write (about 64 KiB) in this time is let go."""
 LINGER_S = 30.0
 """How long a close frame waits behind what the browser has not read yet."""
-ABNORMAL = 1006
-"""In logs and metrics: the connection ended without a close frame (RFC 6455, 7.4.1)."""
+_FROM_BROWSER = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
+NO_STATUS, ABNORMAL = 1005, 1006
+"""In logs and metrics: a close frame without a code, and none at all (RFC 6455, 7.4.1)."""
 
 OnWritten = Callable[[float], None]
 """Told the seconds from the publisher's timestamp to the write, for each message."""
@@ -94,6 +96,7 @@ class Socket:
         transport: asyncio.Transport,
         *,
         hub: Hub,
+        memory: Memory,
         node: str,
         on_written: OnWritten,
         as_text: bool = False,
@@ -101,10 +104,11 @@ class Socket:
         self._websocket = websocket
         self._transport = transport
         self._hub = hub
+        self._memory = memory
         self._node = node
         self._on_written = on_written
         self._as_text = as_text
-        self._outbox = Outbox(on_overflow=self._overflow)
+        self._outbox = Outbox(on_overflow=self._overflow, messages_only=as_text)
         self._quota = FrameQuota(limit=FRAMES_MAX, window_s=FRAMES_WINDOW_S)
         self._sid = ""
         self._sids: set[str] = set()
@@ -173,7 +177,7 @@ class Socket:
                 frame = item
             else:
                 frame = item.text() if self._as_text else item.frame()
-                if item.message.ts is not None:
+                if item.message.ts is not None and not item.replay:
                     self._on_written(max(0.0, now - item.message.ts))  # two hosts, two clocks
             self._written += 1
             await self._websocket.send_frame(frame, WSMsgType.TEXT)
@@ -206,14 +210,28 @@ class Socket:
         clock = asyncio.get_running_loop().time
         while True:
             message = await self._websocket.receive()
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            if message.type not in _FROM_BROWSER:
                 self._ended_with = _code(message)
                 return
+            if message.type is WSMsgType.PONG:
+                continue
             if not self._quota.spend(clock()):
                 self.end(CloseCode.TOO_MANY_FRAMES, "too many frames")
                 return
-            if not self._as_text:
+            if message.type is WSMsgType.PING:
+                await self._pong(message.data)
+            elif not self._as_text:
                 self._answer(message)
+
+    async def _pong(self, payload: bytes) -> None:
+        """Answer a ping; whoever sends pings and never reads stalls here, but not for ever."""
+        try:
+            async with asyncio.timeout(STALLED_AFTER_S):
+                await self._websocket.pong(payload)
+        except TimeoutError:
+            self.end(CloseCode.SLOW_READER, "slow reader")
+        except ConnectionError:
+            pass  # the next reading says so
 
     def _answer(self, message: WSMessage) -> None:
         try:
@@ -233,38 +251,41 @@ class Socket:
 
     def _welcome(self, sid: str, after: dict[str, int] | None) -> None:
         self._sid = sid
-        if sid:
-            self._attach(sid)
         if self._as_text:
             self._outbox.push(f"连接成功{sid}".encode())
-            return
-        self._say(
-            "welcome",
-            sid=sid or None,
-            node=self._node,
-            protocol=PROTOCOL,
-            ping_s=PING_S,
-            recovered=_recovered(after),
-        )
+        else:
+            self._say(
+                "welcome",
+                sid=sid or None,
+                node=self._node,
+                protocol=PROTOCOL,
+                ping_s=PING_S,
+                recovered=self._memory.recovered(sid, after),
+            )
+        if sid:
+            self._attach(sid, after)
 
     def _follow(self, sid: str, after: dict[str, int] | None) -> None:
-        if sid not in self._sids:
-            if len(self._sids - {self._sid}) >= FOLLOWS_MAX:
-                detail = f"a socket follows at most {FOLLOWS_MAX} sessions"
-                raise ProtocolError("too_many_follows", detail, sid=sid)
-            self._attach(sid)
-        self._say("followed", sid=sid, recovered=_recovered(after))
+        if sid not in self._sids and len(self._sids - {self._sid}) >= FOLLOWS_MAX:
+            detail = f"a socket follows at most {FOLLOWS_MAX} sessions"
+            raise ProtocolError("too_many_follows", detail, sid=sid)
+        self._say("followed", sid=sid, recovered=self._memory.recovered(sid, after))
+        self._attach(sid, after)
 
     def _unfollow(self, sid: str) -> None:
         if sid not in self._sids:
             raise ProtocolError("not_attached", "this socket is not attached to it", sid=sid)
         self._sids.discard(sid)
         self._hub.detach(sid, self._outbox)
+        self._outbox.forget(sid)
         self._say("unfollowed", sid=sid)
 
-    def _attach(self, sid: str) -> None:
+    def _attach(self, sid: str, after: dict[str, int] | None) -> None:
+        """From here on the socket gets what is retained, and then what comes live."""
         self._sids.add(sid)
         self._hub.attach(sid, self._outbox)
+        if (replay := self._memory.replay(sid, after)) is not None:
+            self._outbox.replay(replay, ahead=self._memory.ahead(after))
 
     def _say(self, type: str, **fields: object) -> None:
         self._outbox.push(codec.frame(type, **fields))
@@ -274,13 +295,8 @@ def _code(message: WSMessage) -> int:
     """Return the close code of what ended the reading, from either side."""
     match message.type:
         case WSMsgType.CLOSE:
-            return int(message.data)
+            return int(message.data) or NO_STATUS
         case WSMsgType.ERROR if isinstance(message.data, WebSocketError):
             return int(message.data.code)  # aiohttp has closed with it
         case _:
             return ABNORMAL
-
-
-def _recovered(after: dict[str, int] | None) -> bool | None:
-    """Answer a position: this node retains nothing, so anything after it may be missing."""
-    return False if after else None

@@ -9,8 +9,12 @@ from aiohttp import web
 from progress_ws.core.frames import FRAME_MAX_BYTES, QUERY_POSITIONS_MAX, CloseCode
 from progress_ws.core.message import SID_RULE, is_sid, new_sid, parse_positions
 from progress_ws.node import origins
-from progress_ws.node.keys import HUB, METRICS, SETTINGS, SOCKETS
+from progress_ws.node.admission import Connection
+from progress_ws.node.keys import HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
 from progress_ws.node.sockets import LINGER_S, PING_S, Socket
+
+SETTLE_TIMEOUT_S = 3.0
+"""Browsers may connect while the broker is away, too: then they are served without what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,16 @@ def parse_query(query: dict[str, str]) -> Query:
 
 async def progress_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade and serve one browser. Refusals that a browser should see are close codes."""
-    settings, sockets = request.app[SETTINGS], request.app[SOCKETS]
+    settings, sockets, memory = request.app[SETTINGS], request.app[SOCKETS], request.app[MEMORY]
     origins.check(request, settings.allowed_origins)
     if sockets.draining:
         raise web.HTTPServiceUnavailable(text="draining\n", headers={"Retry-After": "1"})
+    if "after" in request.query or not memory.has_begun:
+        # A moment later this node may know what it has not heard of yet.
+        await request.app[RECOVERY].settle(timeout_s=SETTLE_TIMEOUT_S)
     websocket = web.WebSocketResponse(
         heartbeat=PING_S,
+        autoping=False,  # the socket counts and answers them itself
         compress=False,
         max_msg_size=FRAME_MAX_BYTES + 1,  # aiohttp refuses what reaches its limit
         timeout=LINGER_S,
@@ -76,12 +84,15 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
     if refusal is not None:
         code, reason = refusal
         sockets.closes[str(int(code))] += 1
+        if isinstance(request.protocol, Connection):
+            request.protocol.refused()
         await websocket.close(code=code, message=reason.encode())
         return websocket
     socket = Socket(
         websocket,
         transport,
         hub=request.app[HUB],
+        memory=memory,
         node=settings.node,
         on_written=request.app[METRICS].written_s.observe,
         as_text=query.as_text,

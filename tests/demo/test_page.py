@@ -165,6 +165,8 @@ async def test_a_page_that_is_loaded_anew_shows_the_bar_again(page: "Page") -> N
     assert await job.count() == 1
     os.kill(worker, signal.SIGKILL)
     await ended(job, "failed")
+    await page.reload()
+    await ended(job, "failed")  # its end is not forgotten either
 
 
 async def test_a_node_that_stops_takes_its_workers_along(

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy.local import RabbitMQ
+from progress_ws.node.admission import Door, NodeRunner
 from progress_ws.node.app import create_app
 from progress_ws.node.settings import Settings
 from tests.support.parts import new_vhost
@@ -46,8 +47,11 @@ def no_collector() -> Iterator[None]:
 class LiveNode:
     """A node that serves on a free port, seen from outside."""
 
-    def __init__(self, app: web.Application, url: str, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, app: web.Application, url: str, http: aiohttp.ClientSession, door: Door
+    ) -> None:
         self.app = app
+        self.door = door
         self.url = url
         self.http = http
 
@@ -96,13 +100,13 @@ class LiveNode:
 async def live(settings: Settings) -> AsyncIterator[LiveNode]:
     """Serve a node as its own server does, until the end."""
     app = create_app(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    runner = NodeRunner(app, shutdown_timeout=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with aiohttp.ClientSession(url) as http:
-            yield LiveNode(app, url, http)
+            yield LiveNode(app, url, http, runner.door)
     finally:
         await runner.cleanup()
 

@@ -49,7 +49,7 @@ async def test_the_sid_of_the_query_can_be_unfollowed_and_followed_again(lone: L
         assert await still_serves(browser)
         assert (await answer(browser, "follow", sid=browser.sid))["type"] == "followed"
         await lone.send(browser.sid, LAST)
-        assert await browser.values_until(LAST) == []
+        assert await browser.values_until(LAST) == ["while it was not followed"]
 
 
 @pytest.mark.parametrize("which", ["of the query", "another"])
@@ -148,11 +148,12 @@ async def test_so_many_sessions_and_no_more(lone: LiveNode) -> None:
         assert error == {"type": "error", "code": "too_many_follows", "sid": extra}
         assert (await answer(browser, "follow", sid=sids[0]))["type"] == "followed"
 
-        await lone.send(extra, "not followed")
+        await lone.send(extra, "not followed", key="k")
         await lone.send(sids[-1], "followed")
         assert (await browser.frame())["message"] == "followed"
 
         await answer(browser, "unfollow", sid=sids[7])
         assert (await answer(browser, "follow", sid=extra))["type"] == "followed"
-        await lone.send(extra, "followed now")
+        assert (await browser.frame())["message"] == "not followed"
+        await lone.send(extra, "followed now", key="k")
         assert (await browser.frame())["message"] == "followed now"

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local import RabbitMQ
 from progress_ws import new_sid
-from progress_ws.node import app
+from progress_ws.node import parts
 from tests.node.conftest import BEARER, LiveNode, Start, still_serves
 from tests.support.proxy import Proxy
 from tests.support.tab import Tab
@@ -414,7 +414,7 @@ async def test_a_mistake_is_told_though_the_broker_is_away(start: Start) -> None
 
 async def test_with_a_full_buffer_it_is_429(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded while the broker is away: more is refused at once, with `Retry-After`."""
-    monkeypatch.setattr(app, "MAX_BUFFER_BYTES", 1024 * 1024)
+    monkeypatch.setattr(parts, "MAX_BUFFER_BYTES", 1024 * 1024)
     node = await start(amqp_url=NOBODY, publish_timeout_seconds=1, ready=False)
     message = {"sid": new_sid(), "message": "x" * 60_000}
     waiting = asyncio.create_task(node.post([message] * 15))
