@@ -21,9 +21,11 @@ test:  ## run the tests, in minutes, against real parts
 	@deploy/install.sh test
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all:  ## run the tests and the long fault and load tests
-	@deploy/install.sh test
+test-all:  ## run the long fault and load tests, too, and what needs a broker also with RabbitMQ 4
+	@deploy/install.sh test-all
 	$(PYTEST) $(ARGS)
+	@deploy/trixie.sh look >/dev/null || { echo "Skipped: the tests against RabbitMQ 4."; exit 0; }; \
+		set -x; $(PYTEST) --rabbitmq=4 -m "broker and not browser" $(ARGS)
 
 check:  ## look at format, lint and types
 	@deploy/install.sh test

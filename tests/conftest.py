@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.local import Nginx, Node, Process, RabbitMQ
+from deploy.local import Installation, Nginx, Node, Process, RabbitMQ
 from tests.support.parts import RUNNING, new_vhost, running, subfolder
 
 if TYPE_CHECKING:
@@ -49,16 +49,27 @@ def session_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(session_folder: Path) -> Iterator[RabbitMQ]:
+def installation(request: pytest.FixtureRequest) -> Installation:
+    """Which RabbitMQ the tests run against: the distribution's, or 4 with `--rabbitmq=4`."""
+    if request.config.getoption("--rabbitmq") is None:
+        return Installation()
+    newer = Installation.newer()
+    if newer is None:
+        pytest.fail("RabbitMQ 4 is not there: deploy/trixie.sh makes it")
+    return newer
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(session_folder: Path, installation: Installation) -> Iterator[RabbitMQ]:
     """The suite's own RabbitMQ: one for all tests, so nobody may stop it or freeze it."""
-    with running(RabbitMQ(session_folder / "rabbitmq")) as broker:
+    with running(RabbitMQ(session_folder / "rabbitmq", installation=installation)) as broker:
         yield broker
 
 
 @pytest.fixture
-def own_rabbitmq(session_folder: Path) -> Iterator[RabbitMQ]:
+def own_rabbitmq(session_folder: Path, installation: Installation) -> Iterator[RabbitMQ]:
     """A RabbitMQ for one test alone, which may kill and freeze it; costs its start, some 10 s."""
-    with running(RabbitMQ(subfolder(session_folder))) as broker:
+    with running(RabbitMQ(subfolder(session_folder), installation=installation)) as broker:
         yield broker
 
 
@@ -125,6 +136,11 @@ async def chromium() -> AsyncIterator["Browser"]:
         await browser.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the same tests be run against another RabbitMQ than the distribution's."""
+    parser.addoption("--rabbitmq", choices=["4"], help="the version, as deploy/trixie.sh has it")
+
+
 def pytest_configure() -> None:
     """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -134,6 +150,16 @@ def pytest_configure() -> None:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long bytes by their argument: all workers must come to the same names of tests."""
     return argname if isinstance(val, bytes) and len(val) > LONG_NAME_BYTES else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the fault tests counted, whichever worker ran them."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, row in getattr(report, "user_properties", ()):
+                if name == "ledger" and report.when == "call":
+                    figures = ", ".join(f"{what} {figure}" for what, figure in row.items())
+                    terminalreporter.write_line(f"{report.nodeid}: {figures}")
 
 
 def pytest_unconfigure() -> None:

@@ -1,23 +1,18 @@
-"""A private RabbitMQ from the distribution's package, and its management API.
+"""A private RabbitMQ, from the distribution's package or a newer one's.
 
 Nothing of the system's own broker is touched: another folder, node name, cookie, ports and epmd.
 """
 
-import base64
-import json
 import os
+import signal
 import subprocess
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from deploy.local.installation import Installation
+from deploy.local.management import PASSWORD, USER, Management
 from deploy.local.process import Process, accepts, free_port
 
-# The programs themselves: the wrappers on PATH change to the user of the system's broker.
-PROGRAMS = Path("/usr/lib/rabbitmq/bin")
-USER = PASSWORD = "guest"
 START_S = 90
 
 CONFIG = """\
@@ -43,109 +38,46 @@ log.console.use_colors = off
 ERLANG_ARGS = "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
 
 
-class Management:
-    """RabbitMQ's management HTTP API, as far as a cluster and its tests need it."""
-
-    def __init__(self, url: str, *, user: str = USER, password: str = PASSWORD) -> None:
-        self.url = url
-        self.user = user
-        self.password = password
-
-    def request(self, method: str, *path: str, body: object = None) -> Any:
-        """Call `/api/<path>`, each part escaped; returns the decoded answer, `None` if empty.
-
-        Raises:
-            urllib.error.HTTPError: what the broker refused.
-            urllib.error.URLError: there is no broker.
-        """
-        request = urllib.request.Request(
-            self.url + "/api/" + "/".join(quote(part, safe="") for part in path),
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {login}")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def add_vhost(self, vhost: str) -> None:
-        """Make an empty virtual host in which this API's user may do everything."""
-        self.request("PUT", "vhosts", vhost)
-        self.permit(self.user, vhost, configure=".*", write=".*", read=".*")
-
-    def delete_vhost(self, vhost: str) -> None:
-        """Remove a virtual host, everything in it, and the connections to it."""
-        self.request("DELETE", "vhosts", vhost)
-
-    def add_user(self, name: str, password: str) -> None:
-        """Make a user who may do nothing yet."""
-        self.request("PUT", "users", name, body={"password": password, "tags": ""})
-
-    def permit(self, user: str, vhost: str, *, configure: str, write: str, read: str) -> None:
-        """Grant rights: three regular expressions over the names of exchanges and queues."""
-        rights = {"configure": configure, "write": write, "read": read}
-        self.request("PUT", "permissions", vhost, user, body=rights)
-
-    def publish(
-        self,
-        vhost: str,
-        exchange: str,
-        payload: str,
-        *,
-        routing_key: str = "",
-        properties: dict[str, object] | None = None,
-    ) -> bool:
-        """Do what the "Publish message" form does; tells whether any queue took the message."""
-        message = {
-            "payload": payload,
-            "payload_encoding": "string",
-            "routing_key": routing_key,
-            "properties": properties or {},
-        }
-        answer = self.request("POST", "exchanges", vhost, exchange, "publish", body=message)
-        return bool(answer["routed"])
-
-    def connections(self, vhost: str) -> list[dict[str, Any]]:
-        """The open connections to a virtual host (listed a second after they opened)."""
-        return list(self.request("GET", "vhosts", vhost, "connections"))
-
-    def close_connection(self, name: str) -> None:
-        """Close a connection as the button "Force Close" does."""
-        self.request("DELETE", "connections", name)
-
-    def queues(self, vhost: str) -> list[dict[str, Any]]:
-        """All queues of a virtual host."""
-        return list(self.request("GET", "queues", vhost))
-
-    def recreate_exchange(self, vhost: str, name: str) -> None:
-        """Delete a durable fanout exchange and declare it again: all bindings to it are gone.
-
-        The binding of an exclusive queue alone cannot be deleted from outside.
-        """
-        self.request("DELETE", "exchanges", vhost, name)
-        self.request("PUT", "exchanges", vhost, name, body={"type": "fanout", "durable": True})
-
-
 class RabbitMQ(Process):
-    """One broker with its management plugin and an epmd of its own, in a new folder."""
+    """One broker with its management plugin and an epmd of its own, in a new folder.
 
-    def __init__(self, folder: Path, *, management_port: int | None = None) -> None:
+    Args:
+        folder: where it keeps everything; must not exist.
+        management_port: where its management API is to answer.
+        installation: which RabbitMQ; by default the distribution's.
+        beside: a broker that it may form a cluster with, sharing cookie and epmd.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        management_port: int | None = None,
+        installation: Installation | None = None,
+        beside: "RabbitMQ | None" = None,
+    ) -> None:
         self.folder = folder
+        self.installation = installation or Installation()
         self.port = free_port()
         self.management_port = management_port or free_port()
         self.name = f"progress-{self.port}@localhost"
         self.management = Management(f"http://127.0.0.1:{self.management_port}")
+        self.epmd_port: int = beside.epmd_port if beside else free_port()
+        self.cookie: str = beside.cookie if beside else os.urandom(16).hex()
         env = self._environment()
         super().__init__(
-            [str(PROGRAMS / "rabbitmq-server"), "-noinput"],
+            self.installation.command("rabbitmq-server", "-noinput", folder=folder),
             log=folder / "rabbitmq.log",
             env=env,
             stop_s=30,
         )
         # Started here, else the broker starts one as a daemon that outlives it.
-        self.epmd = Process(["epmd"], log=folder / "epmd.log", env=env)
+        self.epmd: Process
+        if beside:
+            self.epmd = beside.epmd
+        else:
+            argv = self.installation.command("epmd", folder=folder)
+            self.epmd = Process(argv, log=folder / "epmd.log", env=env)
         self._write_files()
 
     def amqp_url(self, vhost: str = "/", *, user: str = USER, password: str = PASSWORD) -> str:
@@ -166,7 +98,7 @@ class RabbitMQ(Process):
     def ctl(self, *args: str) -> str:
         """Run `rabbitmqctl` (takes seconds; the management API is faster) and return its output."""
         done = subprocess.run(
-            [str(PROGRAMS / "rabbitmqctl"), "-n", self.name, *args],
+            self.installation.command("rabbitmqctl", "-n", self.name, *args, folder=self.folder),
             env=self.env,
             capture_output=True,
             text=True,
@@ -175,10 +107,27 @@ class RabbitMQ(Process):
         )
         return done.stdout
 
+    def configure(self, *lines: str) -> None:
+        """Add lines to its configuration, read at the next start."""
+        with (self.folder / "rabbitmq.conf").open("a") as config:
+            config.writelines(f"{line}\n" for line in lines)
+
+    def terminate(self) -> None:
+        """Ask the broker itself to end: what it was started with may be its parent."""
+        for pid in self._machines():
+            os.kill(pid, signal.SIGTERM)
+
     def close(self) -> None:
         """Kill the broker and its epmd: what they kept is not needed any more."""
         self.kill()
         self.epmd.kill()
+
+    def _machines(self) -> list[int]:
+        """The process ids of the Erlang machines in its process group."""
+        if not self.alive:
+            return []
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [pid for pid in pids if _group_and_name(pid) == (self.pid, "beam.smp")]
 
     def _answers(self) -> bool:
         # The port for clients opens last, when the definitions have been read.
@@ -210,7 +159,7 @@ class RabbitMQ(Process):
             # The started process becomes the Erlang machine, so that signals reach the broker.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_ARGS,
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
 
@@ -227,5 +176,12 @@ class RabbitMQ(Process):
         (self.folder / "rabbitmq-env.conf").touch()
         (self.folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
         cookie = self.folder / ".erlang.cookie"
-        cookie.write_text(os.urandom(16).hex())
+        cookie.write_text(self.cookie)
         cookie.chmod(0o400)
+
+
+def _group_and_name(pid: int) -> tuple[int, str] | None:
+    try:
+        return os.getpgid(pid), Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None  # it has just ended
