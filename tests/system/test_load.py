@@ -1,7 +1,6 @@
 """Five thousand browsers on one node."""
 
 import asyncio
-import resource
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -9,6 +8,7 @@ import pytest
 
 from deploy.local import Node
 from progress_ws import Publisher
+from tests.support.files import allow_files
 from tests.support.metrics import metric
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
@@ -23,11 +23,7 @@ AT_ONCE = 100
 @pytest.fixture
 def many_files() -> None:
     """Allow this process, and the node that it will start, as many open files as it takes."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = BROWSERS + SPARE_FILES
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        pytest.skip(f"{needed} open files are needed, {hard} are allowed (ulimit -Hn)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_files(BROWSERS + SPARE_FILES)
 
 
 @pytest.mark.usefixtures("many_files")

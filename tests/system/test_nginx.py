@@ -4,7 +4,7 @@ import asyncio
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,7 +125,9 @@ async def test_a_node_that_was_killed_is_passed_over(own_site: Site) -> None:
 
 async def test_a_draining_node_is_passed_over(own_site: Site) -> None:
     nodes, proxy = own_site
-    async with tab(nodes[1].url):
+    async with AsyncExitStack() as stack:
+        for _ in range(20):  # one after the other is closed: together they take the drain time
+            await stack.enter_async_context(tab(nodes[1].url))
         nodes[1].terminate()
         await eventually(lambda: nodes[1].status("/readyz") == 503)
         for _ in range(6):

@@ -54,6 +54,28 @@ async def test_a_publisher_cannot_be_a_node(
     assert "change-me" not in deaf.output
 
 
+async def test_a_node_without_the_right_to_the_history_says_so_once_and_works(
+    url_of: UrlOf, rabbitmq: RabbitMQ, vhost: str, node_process: Callable[..., Node]
+) -> None:
+    url = url_of("node")
+    no_history = r"^progress-ws($|\.node\.)"
+    rights = dict.fromkeys(("configure", "write", "read"), no_history)
+    rabbitmq.management.permit(f"node-{vhost}", vhost, **rights)
+    node = node_process(amqp_url=url)
+    sid = "s" * 22
+    async with Publisher(url_of("publisher")) as publisher:
+        first = await publisher.send(sid, 1)
+        async with tab(node.url, sid=sid) as browser:
+            assert (await browser.frame())["message"] == 1
+            await publisher.send(sid, 2)
+            assert (await browser.frame())["message"] == 2
+        async with tab(node.url, sid=sid, after=first) as browser:
+            assert browser.welcome["recovered"] is False  # before it was there nobody knows
+            assert (await browser.frame())["message"] == 2
+    assert node.output.count("working without the history") == 1
+    assert "progress-ws.history" in node.output
+
+
 async def test_a_user_without_rights_is_told_so(
     url_of: UrlOf, rabbitmq: RabbitMQ, vhost: str, node_process: Callable[..., Node]
 ) -> None:
