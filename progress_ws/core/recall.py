@@ -14,15 +14,12 @@ from progress_ws.core.message import Message, Number, Numbered, supersedes
 Slot = tuple[str, str]
 """A sid and a key."""
 
-HELD_BYTES = 64 * 1024 * 1024
+HELD_BYTES = 16 * 1024 * 1024
+"""What comes live during one reading; all of it is delivered in one go at its end."""
 
 
 class Catchup:
-    """Everything since before a gap, in the stream's order; what comes live meanwhile waits.
-
-    Attributes:
-        is_done: the heartbeat was met; what waited has been delivered.
-    """
+    """Everything since before a gap, in the stream's order; what comes live meanwhile waits."""
 
     def __init__(
         self,
@@ -48,7 +45,6 @@ class Catchup:
         self._held: deque[Delivery] = deque()
         self._held_bytes = 0
         self._known: set[int] = set()
-        self.is_done = False
         memory.interrupted()
         intake.hold = self._hold
 
@@ -99,7 +95,6 @@ class Catchup:
 
     def _release(self) -> None:
         """Deliver what was held back behind holes before the gap, and what came live since."""
-        self.is_done = True
         self._intake.hold = None
         for publisher in self._memory.holes.publishers():
             self._memory.mend(publisher, {}, upto=self._memory.holes.upto(publisher))

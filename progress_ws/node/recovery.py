@@ -120,8 +120,8 @@ class Recovery:
         while self._catchup is catchup:
             trouble = await self._read_missed(catchup)
             if trouble is None or self._catchup is not catchup:
-                self._memory.watches_holes = True
-            elif isinstance(trouble, NoStream) or self._clock() > deadline_s:
+                return
+            if isinstance(trouble, NoStream) or self._clock() > deadline_s:
                 self._tell(trouble)
                 self._memory.watches_holes = False
                 catchup.give_up()
@@ -152,6 +152,7 @@ class Recovery:
             return exc
         if self._catchup is catchup:
             self._catchup = None
+            self._memory.watches_holes = True
             catchup.finish(began_s - covered_s)
             if covered_s < gap_s:
                 self._memory.missed()
