@@ -83,6 +83,7 @@ class Sender:
         self._refusal: str | None = None
         self._link: Link | None = None
         self._is_last_said = True
+        self._confirmed = asyncio.Event()
         self._more = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -171,10 +172,10 @@ class Sender:
         """
         if self._is_last_said:
             return
-        body = codec.encode(Last(self.publisher, self._backlog.last_seq))
+        seq = self._backlog.last_seq
         with suppress(Unroutable):
-            await self.announce(LAST, body)
-        self._is_last_said = True
+            await self.announce(LAST, codec.encode(Last(self.publisher, seq)))
+        self._is_last_said = seq == self._backlog.last_seq
 
     def abandon(self) -> None:
         """Tell all who still wait that this sender has ended."""
@@ -215,22 +216,29 @@ class Sender:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.lost())
+                group.create_task(self._say_last_when_silent())
                 while True:
                     while (batch := self._backlog.take()) is None:
-                        await self._wait_for_more()
+                        self._more.clear()
+                        await self._more.wait()
                     await self._put(link, batch)
         except* LinkLost as lost:
             raise first_loss(lost) from None
 
-    async def _wait_for_more(self) -> None:
-        self._more.clear()
-        if not self._is_last_said:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), SILENCE_S)
-                return
-            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                await self.say_last()
-        await self._more.wait()
+    async def _say_last_when_silent(self) -> None:
+        """Beside what is sent and never before it: a broker in an alarm lets nothing through."""
+        while True:
+            if self._is_last_said:
+                await self._confirmed.wait()
+            self._confirmed.clear()
+            await asyncio.sleep(SILENCE_S)
+            if self._confirmed.is_set() or len(self._backlog):
+                continue
+            try:
+                async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                    await self.say_last()
+            except TimeoutError as exc:
+                raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
@@ -238,6 +246,7 @@ class Sender:
                 ids = await link.put(batch)
             self._backlog.confirm(batch, ids)
             self._is_last_said = False
+            self._confirmed.set()
             # Only now the link has proved good: some open and refuse whatever they are given.
             self._last_trouble = None
             self._backoff.reset()

@@ -397,6 +397,31 @@ async def test_the_last_number_is_said_once_more_after_a_moment_of_silence(
         assert json.loads(link.announced[1][1])["seq"] == 2
 
 
+async def test_a_last_number_that_is_not_taken_is_in_nobodys_way(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an alarm; and if its confirm stays away for good, the link is opened anew."""
+    monkeypatch.setattr("progress_ws.broker.sender.SILENCE_S", 0.01)
+    monkeypatch.setattr("progress_ws.broker.sender.CONFIRM_TIMEOUT_S", 0.3)
+    asked = asyncio.Event()
+
+    async def never(_self: object, _type: str, _body: bytes) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(HandHeldLink, "announce", never)
+    async with sending(exchange) as sender:
+        sender.post(draft("a"))
+        link = await exchange.puts(1)
+        link.confirm()
+        await asked.wait()
+        sender.post(draft("b"))
+        await exchange.puts(2)
+        link.confirm()
+        await exchange.link(2)
+        assert sender.reconnects == 1
+
+
 async def test_a_cancelled_send_is_withdrawn(exchange: Exchange) -> None:
     exchange.refusal = LinkLost("nobody there")
     async with sending(exchange) as sender:
