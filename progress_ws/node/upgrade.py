@@ -57,11 +57,12 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade and serve one browser. Refusals that a browser should see are close codes."""
     settings, sockets, memory = request.app[SETTINGS], request.app[SOCKETS], request.app[MEMORY]
     origins.check(request, settings.allowed_origins)
-    if sockets.draining:
-        raise web.HTTPServiceUnavailable(text="draining\n", headers={"Retry-After": "1"})
     if "after" in request.query or not memory.has_begun:
         # A moment later this node may know what it has not heard of yet.
         await request.app[RECOVERY].settle(timeout_s=SETTLE_TIMEOUT_S)
+    is_gone = request.transport is None
+    if sockets.draining or is_gone:
+        raise web.HTTPServiceUnavailable(text="draining\n", headers={"Retry-After": "1"})
     websocket = web.WebSocketResponse(
         heartbeat=PING_S,
         autoping=False,  # the socket counts and answers them itself

@@ -8,9 +8,11 @@ from typing import Any
 import aio_pika
 import pytest
 
+from deploy.local import Node, free_port
 from progress_ws import Publisher, new_sid
 from tests.node.conftest import LiveNode, Start, answer, say, still_serves
-from tests.support.tab import Tab
+from tests.support.server import connected
+from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
 
 LAST = "the last one"
@@ -324,3 +326,22 @@ async def test_a_void_is_nothing(amqp_url: str, start: Start, put: Put) -> None:
         assert values(await frames_until(browser, LAST)) == [1, LAST]
         assert await node.metric("messages_rejected_total") == 0
         assert await node.metric("repairs_total") == 0
+
+
+async def test_a_browser_that_leaves_while_a_node_starts_is_no_error(
+    node_process: Callable[..., Node],
+) -> None:
+    """A node that has not heard anything yet lets browsers wait a moment for what it will know."""
+    nowhere = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    node = node_process(amqp_url=nowhere, wait=False)
+    await eventually(lambda: node.status("/healthz") == 200)
+    async with connected(node.port) as (_, writer):
+        writer.write(
+            b"GET /websocket/progress?after=p-1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await writer.drain()
+    async with tab(node.url, after="p-1") as browser:  # it waits as long, and then is served
+        assert browser.welcome["recovered"] is False
+    assert "Traceback" not in node.output
