@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from progress_ws.core.frames import CloseCode
-from progress_ws.node.sockets import Sockets
+from progress_ws.node.online import Sockets
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from progress_ws.core.cluster import HEARTBEAT_INTERVAL_S, Cluster, Heartbeat
 from progress_ws.core.hub import Hub
 from progress_ws.core.intake import HEARTBEAT
 from progress_ws.core.memory import Memory
-from progress_ws.node.sockets import Sockets
+from progress_ws.node.online import Sockets
 
 log = structlog.get_logger(__name__)
 

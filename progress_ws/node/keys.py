@@ -8,11 +8,11 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.node.bodies import Bodies
 from progress_ws.node.metrics import Metrics
+from progress_ws.node.online import Sockets
 from progress_ws.node.readiness import Readiness
 from progress_ws.node.recovery import Recovery
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
-from progress_ws.node.sockets import Sockets
 
 RECOVERY = web.AppKey("recovery", Recovery)
 SETTINGS = web.AppKey("settings", Settings)

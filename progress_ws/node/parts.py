@@ -19,10 +19,10 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.intake import Intake
 from progress_ws.core.memory import MARGIN_S, Memory
 from progress_ws.node.heartbeat import Pulse
+from progress_ws.node.online import Sockets
 from progress_ws.node.recovery import Recovery
 from progress_ws.node.rejects import RejectLog
 from progress_ws.node.settings import Settings
-from progress_ws.node.sockets import Sockets
 
 MAX_BUFFER_BYTES = 64 * 1024 * 1024
 

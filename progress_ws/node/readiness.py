@@ -6,7 +6,7 @@ from progress_ws.broker.seam import Feed
 from progress_ws.broker.sender import Sender
 from progress_ws.core.cluster import Cluster
 from progress_ws.core.memory import Memory
-from progress_ws.node.sockets import Sockets
+from progress_ws.node.online import Sockets
 
 
 class Readiness:
