@@ -163,6 +163,7 @@ class Sender:
         if self._link is None:
             raise LinkLost(self.trouble or NOT_YET)
         await self._link.announce(type, body)
+        self._last_trouble = None
 
     async def say_last(self) -> None:
         """Say the last number once more, if that has not been done since it was given.

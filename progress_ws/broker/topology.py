@@ -122,7 +122,8 @@ async def declare_node_queue(
     except ChannelAccessRefused as exc:
         raise LinkRefused(
             f"a right is missing: a node needs configure, write and read on "
-            f"'{names.prefix}.node.*' and read on {names.exchange!r} ({exc})"
+            f"'{names.prefix}.node.*' and read on {names.exchange!r} "
+            f"({str(exc).replace(name, f'{names.prefix}.node.*')})"  # the same at every attempt
         ) from exc
     return queue
 

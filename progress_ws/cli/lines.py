@@ -20,7 +20,7 @@ async def lines() -> AsyncIterator[str]:
     daemon, so that an interrupt need not wait for the next line.
 
     Raises:
-        InvalidMessage: a line is no UTF-8, or longer than 16 MiB.
+        InvalidMessage: a line is longer than 16 MiB.
         ProgressError: standard input cannot be read.
     """
     loop = asyncio.get_running_loop()
@@ -65,8 +65,5 @@ def _complete(rest: bytearray) -> Iterator[bytes]:
 
 
 def _text(line: bytes) -> str:
-    try:
-        return line.removesuffix(b"\r").decode()
-    except UnicodeDecodeError as exc:
-        detail = f"standard input is wrong: it must be UTF-8 text: {exc}"
-        raise InvalidMessage(detail, reason="not_utf8") from exc
+    """Read a line; what is no UTF-8 in it shows as U+FFFD, as it would on a terminal."""
+    return line.removesuffix(b"\r").decode(errors="replace")

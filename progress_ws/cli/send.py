@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -39,11 +40,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Send; return the exit status."""
-    asyncio.run(_run(options, target.find(environ)))
-    return 0
+    return asyncio.run(_run(options, target.find(environ)))
 
 
-async def _run(options: argparse.Namespace, to: target.Target) -> None:
+async def _run(options: argparse.Namespace, to: target.Target) -> int:
     async with Publisher(to.url, token=to.token, prefix=to.prefix) as publisher:
 
         async def send(text: str, *, final: bool = False) -> None:
@@ -51,33 +51,64 @@ async def _run(options: argparse.Namespace, to: target.Target) -> None:
             await publisher.send(options.sid, value, key=options.key, final=final)
 
         if options.message == "-":
-            await _send_lines(send, final=options.final)
-        else:
-            await send(options.message, final=options.final)
+            return await _send_lines(send, final=options.final)
+        await send(options.message, final=options.final)
+        return 0
 
 
-async def _send_lines(send: Send, *, final: bool) -> None:
-    """Send each line as it comes, many on the way at once, in order.
+async def _send_lines(send: Send, *, final: bool) -> int:
+    """Send each line as it comes, many on the way at once, in order; return the exit status.
 
     With `final` one line is held back: only the very last one is the final message.
     """
-    underway: deque[asyncio.Task[None]] = deque()
+    underway = _Underway()
     held: str | None = None
     try:
         async for line in lines():
             ready, held = (held, line) if final else (line, None)
             if ready is not None:
-                underway.append(asyncio.create_task(send(ready)))
-            while underway and (len(underway) > UNDERWAY or underway[0].done()):
-                await underway.popleft()
+                underway.add(send(ready))
+            await underway.settle(most=UNDERWAY)
         if held is not None:
-            underway.append(asyncio.create_task(send(held, final=True)))
-        while underway:
-            await underway.popleft()
+            underway.add(send(held, final=True))
+        await underway.settle()
+    except InvalidMessage:  # of the input itself: what came before it is still sent
+        await underway.settle()
+        raise
     finally:
-        for task in underway:
+        await underway.cancel()
+    return underway.status
+
+
+class _Underway:
+    """The lines on their way. One that no node would take is told and left out: the job goes on.
+
+    Attributes:
+        status: 2 if there was such a line.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: deque[asyncio.Task[None]] = deque()
+        self.status = 0
+
+    def add(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Begin to send."""
+        self._tasks.append(asyncio.create_task(sending))
+
+    async def settle(self, *, most: int = 0) -> None:
+        """Hear of those that are done, and wait until no more than so many are left."""
+        while self._tasks and (len(self._tasks) > most or self._tasks[0].done()):
+            try:
+                await self._tasks.popleft()
+            except InvalidMessage as exc:
+                self.status = 2
+                print(f"progress-ws: {exc}", file=sys.stderr, flush=True)
+
+    async def cancel(self) -> None:
+        """Wait for nothing more."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*underway, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _as_json(text: str) -> msgspec.Raw:

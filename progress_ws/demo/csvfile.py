@@ -25,7 +25,7 @@ DELIMITERS = ",;\t|"
 _MAGIC = (
     (b"PK\x03\x04", "an Excel workbook or a zip archive; save the sheet as CSV first"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word document; save the sheet as CSV first"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
     (b"PAR1", "a Parquet file"),
     (b"SQLite format 3", "an SQLite database"),
     (b"%PDF", "a PDF document"),

@@ -5,6 +5,7 @@ import sys
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 from structlog.types import Processor
 
 from progress_ws.node.settings import Settings
@@ -42,7 +43,8 @@ def configure(settings: Settings) -> None:
     # At level debug the AMQP library shows each message's headers, and so its sid.
     for name in ("aiormq", "aio_pika"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    # aiohttp's record of a request that is no HTTP quotes it, with the sid in its URL.
+    # aiohttp's record of a request that is no HTTP quotes it, with the sid in its URL; and a body
+    # that cannot be read after its answer is the client's mistake, no error of this server.
     logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_request)
     structlog.configure(
         processors=[
@@ -56,4 +58,5 @@ def configure(settings: Settings) -> None:
 
 
 def _is_no_malformed_request(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    mistakes = (HttpProcessingError, RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], mistakes))

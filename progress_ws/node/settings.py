@@ -89,7 +89,10 @@ class Settings:
     )
     prefix: str = _setting(
         "progress-ws",
-        _text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 characters of A-Z a-z 0-9 . _ -"),
+        _text(
+            r"(?!amq\.)[A-Za-z0-9._-]{1,64}",
+            "1 to 64 characters of A-Z a-z 0-9 . _ -, not beginning with amq. (RabbitMQ's own)",
+        ),
         "name of the exchange, and what other names on the broker begin with",
     )
     node: str = _setting(

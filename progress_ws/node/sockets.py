@@ -135,7 +135,8 @@ class Socket:
                 frame = item
             else:
                 frame = item.text() if self._as_text else item.frame()
-                if item.message.ts is not None and not item.replay:
+                # Of other publishers the time may be anything, and AMQP's is in whole seconds.
+                if item.message.id is not None and item.message.ts and not item.replay:
                     self._on_written(max(0.0, now - item.message.ts))  # two hosts, two clocks
             self._written += 1
             await self._websocket.send_frame(frame, WSMsgType.TEXT)

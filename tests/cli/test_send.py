@@ -151,31 +151,46 @@ async def test_any_standard_input(node_place: Place, tmp_path: Path, kind: str) 
 
 
 async def test_json_by_lines(node_place: Place) -> None:
-    """JSON lines in, values out; a line that is none ends it with 2."""
+    """JSON lines in, values out; a line that is none is told, left out, and makes it end with 2."""
+    sid = new_sid()
     async with tab(node_place.url) as browser:
         good, done = await asyncio.gather(
             run(
                 *(node_place.environ, "send", browser.sid, "-", "--json"),
                 stdin=b'{"rows": 1}\n[2]\n"three"\n',
             ),
-            run(node_place.environ, "send", SID, "-", "--json", stdin=b"5\nbad\n"),
+            run(node_place.environ, "send", sid, "-", "--json", stdin=b"5\nbad\n6\n"),
         )
         assert good == QUIET
         assert await values(browser, 3) == [{"rows": 1}, [2], "three"]
+        async with tab(node_place.url, sid=sid) as other:
+            assert await values(other, 2) == [5, 6]
         assert done.status == 2
         assert "JSON" in done.err
         assert done.err.count("\n") == 1
 
 
-async def test_lines_that_are_no_text(node_place: Place) -> None:
-    """Bytes that are not UTF-8, and a line without end, are said in one line."""
-    for done in await asyncio.gather(
-        run(node_place.environ, "send", SID, "-", stdin=b"\xff\xfe\n"),
-        run(node_place.environ, "send", SID, "-", stdin=b"x" * (17 * 1024 * 1024)),
+async def test_a_line_that_is_too_much_hurts_no_other(node_place: Place) -> None:
+    """One that no node takes is left out; one without an end is the end, after what came before."""
+    long = b"x" * 70_000
+    for stdin, arrive in (
+        (b"before\n" + long + b"\nafter\n", ["before", "after"]),
+        (b"before\n" + b"x" * (17 * 1024 * 1024), ["before"]),
     ):
+        async with tab(node_place.url) as browser:
+            done = await run(node_place.environ, "send", browser.sid, "-", stdin=stdin)
+            assert await values(browser, len(arrive)) == arrive
         assert done.status == 2
         assert done.err.startswith("progress-ws: ")
         assert done.err.count("\n") == 1
+
+
+async def test_lines_that_are_no_text(node_place: Place) -> None:
+    """Bytes that are not UTF-8 show as what they are, and stop nothing."""
+    async with tab(node_place.url) as browser:
+        stdin = b"ok\ncaf\xe9\nafter\n"
+        assert await run(node_place.environ, "send", browser.sid, "-", stdin=stdin) == QUIET
+        assert await values(browser, 3) == ["ok", "caf\ufffd", "after"]
 
 
 # -- failures ---------------------------------------------------------------------------------

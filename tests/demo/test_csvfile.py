@@ -101,7 +101,7 @@ def test_quoted_cells_hold_anything() -> None:
         (b"", "This file is empty."),
         (b" \r\n\t\n", "This file is empty."),
         (b"PK\x03\x04" + bytes(100), "looks like an Excel workbook"),
-        (gzip.compress(b"a,b\n1,2\n"), "compressed with gzip; unpack it first"),
+        (gzip.compress(b"a,b\n1,2\n"), "a gzip archive; unpack it first"),
         (b"%PDF-1.7\n", "looks like a PDF document"),
         (b'{"a": 1}\n', "looks like JSON"),
         (b'[{"a": 1}]', "looks like JSON"),
