@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from progress_ws.broker.seam import LinkLost
 from progress_ws.core.intake import Delivery
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> web.Application:
         memory=parts.memory,
     )
     app.cleanup_ctx.append(partial(_run, parts, lag))
+    app.on_response_prepare.append(_keep_fresh)
     _add_routes(app, settings)
     return app
 
@@ -85,6 +86,12 @@ def _guarded(deliver: Callable[[Delivery], None]) -> Callable[[Delivery], None]:
             log.exception("delivery failed", bytes=len(delivery.body), type=delivery.type)
 
     return guarded
+
+
+async def _keep_fresh(request: web.Request, response: web.StreamResponse) -> None:
+    """After an upgrade no page may run an old client for days; asking again costs it a 304."""
+    if request.path.startswith("/client/"):
+        response.headers[hdrs.CACHE_CONTROL] = "no-cache"
 
 
 def _add_routes(app: web.Application, settings: Settings) -> None:

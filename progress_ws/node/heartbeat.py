@@ -48,6 +48,7 @@ class Pulse:
         self.beat = 0
         self._beat: asyncio.Task[None] | None = None
         self._trouble: str | None = NOT_YET
+        self._lost = 0
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -108,7 +109,12 @@ class Pulse:
     def _tell_trouble(self) -> None:
         """Log what keeps this node from its broker once, and when it is over."""
         trouble = self._feed.trouble or self._sender.trouble
+        lost, self._lost = self._lost, self._feed.reconnects + self._sender.reconnects
         if trouble == self._trouble:
+            if trouble is None and self._lost > lost:
+                log.info(
+                    "connections to the broker were lost and made anew", count=self._lost - lost
+                )
             return
         self._trouble = trouble
         if trouble is None:

@@ -178,7 +178,8 @@ async def test_attempts_that_are_never_answered_end_in_time_and_leave_nothing_op
         async with listening(lonely, subscribed=False):
             await eventually(lambda: silence.accepted >= 6, 20, what="it keeps trying")
             assert "does not answer" in str(lonely.trouble)
-            assert silence.open <= 1
+            # One may be open a moment longer than its attempt; more of them would be a leak.
+            await eventually(lambda: silence.open <= 1, what="no more than one open")
         await eventually(lambda: silence.open == 0, what="everything closed")
 
 

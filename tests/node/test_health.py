@@ -151,7 +151,8 @@ async def test_a_clock_that_is_ahead_is_no_negative_time(
     """A publisher's clock may be wrong; a sum that falls is a restart to Prometheus."""
     node = await start(amqp_url=rabbitmq.amqp_url(vhost))
     async with node.tab() as browser:
-        ahead = json.dumps({"sid": browser.sid, "message": 1, "ts": time.time() + 3600})
+        ts, id_ = time.time() + 3600, f"{browser.sid}-1"
+        ahead = json.dumps({"sid": browser.sid, "message": 1, "ts": ts, "id": id_})
         rabbitmq.management.publish(vhost, "progress-ws", ahead)
         assert (await browser.frame())["message"] == 1
     assert await node.metric("publish_to_write_seconds_count") == 1
@@ -245,3 +246,13 @@ async def test_nodes_of_another_prefix_are_another_cluster(amqp_url: str, start:
         assert (await two.frame())["message"] == "theirs"
     for node in (ours, theirs):
         assert json.loads((await node.get("/api/v1/cluster"))[1])["totals"]["nodes"] == 1
+
+
+async def test_no_page_keeps_an_old_client(lone: LiveNode) -> None:
+    """It asks again each time, which costs a 304."""
+    async with lone.http.get("/client/progress-ws.js") as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "no-cache"
+        etag = answer.headers["ETag"]
+    async with lone.http.get("/client/progress-ws.js", headers={"If-None-Match": etag}) as answer:
+        assert answer.status == 304

@@ -78,6 +78,7 @@ async def test_the_queue_is_deleted(
         # Over HTTP an exclusive queue cannot be deleted.
         await asyncio.to_thread(rabbitmq.ctl, "delete_queue", "--vhost", vhost, queue)
         await eventually(lambda: metric(node, "broker_reconnects_total", side="consuming") == 1)
+        await eventually(lambda: "lost" in node.output, what="a word of it in the log")
 
 
 @pytest.mark.slow
