@@ -71,8 +71,9 @@ class Session:
             self.note_lost(entry.arrived_s)
             return
         publisher, seq = entry.number
-        self._evicted.pop(publisher, None)
-        self._evicted[publisher] = seq, entry.arrived_s
+        before_seq, before_s = self._evicted.pop(publisher, (0, LONG_AGO))
+        # Final messages go last, so the one before may be the later one.
+        self._evicted[publisher] = max(seq, before_seq), max(entry.arrived_s, before_s)
         if len(self._evicted) > EVICTED_MAX:
             _, arrived_s = self._evicted.pop(next(iter(self._evicted)))
             self.note_lost(arrived_s)
