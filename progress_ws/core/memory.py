@@ -53,6 +53,7 @@ class Memory:
         self._hub = hub
         self._clock = clock
         self._whole_since_s = inf
+        self._lost_s = LONG_AGO
         self._heard_of: dict[str, int] = {}
 
     # -- browsers ---------------------------------------------------------------------------------
@@ -92,10 +93,13 @@ class Memory:
         if number.seq <= last:
             self.repeated += item.message is not None
             return
-        is_behind = number.seq > last + 1 and self.watches_holes and not self.holes.full
-        if is_behind:
-            self.holes.hold(item, now_s)
-            return
+        if number.seq > last + 1:
+            if self._is_watched(number.publisher):
+                self.holes.hold(item, now_s)
+                return
+            self._doubt(now_s)
+            if last:  # else it may have begun before this node did
+                self._hub.gap_everywhere()
         self._accept(item, now_s)
         if number.publisher in self.holes:
             self._go_on(number.publisher, now_s)
@@ -107,11 +111,15 @@ class Memory:
         """
         if not self.is_current:
             if len(self._heard_of) < HOLES_MAX or number.publisher in self._heard_of:
-                self._heard_of[number.publisher] = number.seq
+                before = self._heard_of.get(number.publisher, 0)
+                self._heard_of[number.publisher] = max(number.seq, before)
             return
-        is_known = number.seq <= self.numbers.last(number.publisher)
-        if not is_known and self.watches_holes and not self.holes.full:
+        if number.seq <= self.numbers.last(number.publisher):
+            return
+        if self._is_watched(number.publisher):
             self.holes.expect(number, self._clock())
+        else:
+            self._doubt(self._clock())
 
     def take(self, message: Message) -> None:
         """Take a message without a number."""
@@ -185,7 +193,8 @@ class Memory:
     def caught_up(self, since_s: float) -> None:
         """Everything that came since then has been received by now, gaps included."""
         self.is_current = self.has_begun = True
-        self._whole_since_s = min(self._whole_since_s, since_s)
+        # What follows something that was lost has been received: it is not recalled any more.
+        self._whole_since_s = max(min(self._whole_since_s, since_s), self._lost_s)
         heard_of, self._heard_of = self._heard_of, {}
         for publisher, seq in heard_of.items():
             self.expect(Number(publisher, seq))
@@ -196,10 +205,19 @@ class Memory:
 
     def missed(self) -> None:
         """What was missed cannot be had any more: tell the browsers, begin anew."""
-        self._whole_since_s = self._clock()
+        self._whole_since_s = self._lost_s = self._clock()
         self._heard_of = {}
         self.is_current = self.has_begun = True
         self._hub.gap_everywhere()
+
+    def _is_watched(self, publisher: str) -> bool:
+        """Tell whether a hole of this publisher can be watched, or is."""
+        return self.watches_holes and (publisher in self.holes or not self.holes.full)
+
+    def _doubt(self, now_s: float) -> None:
+        """Something is missing, it may be for good: what came until now is not called whole."""
+        self._whole_since_s = max(self._whole_since_s, now_s)
+        self._lost_s = now_s
 
     def _go_on(self, publisher: str, now_s: float) -> None:
         """Deliver what was held back behind a hole that has been filled."""

@@ -52,8 +52,8 @@ def tight() -> Store:
 
 
 def test_what_has_no_key_is_retained_in_the_order_in_which_it_came(store: Store) -> None:
-    for id in ("p-1", "q-7", "p-2"):
-        store.add(id)
+    for name in ("p-1", "q-7", "p-2"):
+        store.add(name)
     assert store.ids() == ["p-1", "q-7", "p-2"]
 
 
