@@ -112,9 +112,14 @@ class Outbox:
         self._append(object(), frame, len(frame) + FRAME_OVERHEAD_BYTES)
 
     def gap(self, sid: str) -> None:
-        """Tell that messages of a session may be missing here."""
-        if not self._messages_only:
-            self.push(_gap(sid))
+        """Tell that messages of a session may be missing here; a later one replaces it."""
+        if self._messages_only:
+            return
+        frame, slot = _gap(sid), (sid, None)
+        size = len(frame) + FRAME_OVERHEAD_BYTES
+        if self._waiting.pop(slot, None) is not None:
+            self._bytes -= size
+        self._append(slot, frame, size)
 
     def replay(self, source: Source, *, ahead: dict[str, int]) -> None:
         """Add a replay, behind what waits; the session's live messages follow after its end.
