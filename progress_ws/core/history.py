@@ -10,7 +10,7 @@ What is retained, and in which order it goes:
 Every operation costs the same, amortised, whatever is retained.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from sys import getsizeof
 
 from progress_ws.core.lanes import Entry, Lanes
@@ -184,15 +184,11 @@ class History:
         session = self._sessions.get(sid)
         return None if session is None else session.keys.get(key)
 
-    def find_unnumbered(self, message: Message, besides: set[int]) -> int | None:
-        """Return the place of a retained message without an id that is the same, if any."""
+    def same(self, message: Message) -> Iterator[Entry]:
+        """Give what is retained without an id and says the same as this message."""
         session = self._sessions.get(message.sid)
-        same = session.unnumbered.get(bytes(message.message), ()) if session is not None else ()
-        for entry in same:
-            kept = entry.message
-            if kept is not None and entry.ordinal not in besides and kept.key == message.key:
-                return entry.ordinal
-        return None
+        alike = session.unnumbered.get(bytes(message.message), ()) if session is not None else ()
+        return (e for e in alike if e.message is not None and e.message.key == message.key)
 
     def note_lost(self, sid: str, arrived_s: float) -> None:
         """Remember that a message of a sid was lost on its way here."""

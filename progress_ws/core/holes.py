@@ -1,5 +1,7 @@
 """What came after a hole in its publisher's numbers: held back until the hole is repaired."""
 
+from math import inf
+
 from progress_ws.core.message import Number, Numbered
 
 HOLD_S = 2.0
@@ -114,7 +116,11 @@ class Holes:
 
     def oldest_s(self, now_s: float) -> float:
         """Return for how many seconds the oldest hole has been open."""
-        return max((now_s - hole.opened_s for hole in self._holes.values()), default=0.0)
+        return max(now_s - self.opened_s(), 0.0)
+
+    def opened_s(self) -> float:
+        """Return when the oldest hole was opened; inf: there is none."""
+        return min((hole.opened_s for hole in self._holes.values()), default=inf)
 
     def overdue(self, now_s: float) -> list[str]:
         """Return the publishers that have waited long enough, or of whom too much is held."""

@@ -55,6 +55,7 @@ class Intake:
 
     Attributes:
         hold: takes the live deliveries while the node catches up; None: they are read at once.
+        own_beat: the count of this node's latest heartbeat that came back live.
         received: messages that were well formed.
         rejected: members of bodies that were no messages, by reason.
     """
@@ -74,6 +75,7 @@ class Intake:
         self._on_reject = on_reject
         self._wall_clock = wall_clock
         self.hold: Callable[[Delivery], None] | None = None
+        self.own_beat = 0
         self.received = 0
         self.rejected: Counter[str] = Counter()
 
@@ -135,6 +137,8 @@ class Intake:
             if delivery.type == HEARTBEAT:
                 beat = codec.decode(delivery.body, Heartbeat)
                 self._cluster.hear(beat)
+                if self._cluster.is_own(beat):
+                    self.own_beat = beat.beat
                 last = beat.last
             elif delivery.type == LAST:
                 said = codec.decode(delivery.body, Last)

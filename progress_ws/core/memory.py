@@ -17,6 +17,8 @@ from progress_ws.core.replay import Replay
 MARGIN_S = 60.0
 """How much earlier than the newest id of a position a node must have begun to hear everything: of
 two publishers one may be ahead on one node and behind on another."""
+SKEW_S = 1.0
+"""By so much a message may come to the stream later than to a node."""
 
 
 class Memory:
@@ -153,16 +155,19 @@ class Memory:
     def recall_unnumbered(self, message: Message, arrived_s: float, known: set[int]) -> None:
         """Take a message without a number from the stream, unless it is one of those that came.
 
+        One that came before this was written is another one: it may come twice, but never vanish.
+
         Args:
             message: as found.
             arrived_s: when, at the earliest.
-            known: the places of those that were found to be known in this reading; of two with
-                the same text each is found once.
+            known: the places of those that were found in this reading; of two with the same text
+                each is found once.
         """
-        entry = self.history.find_unnumbered(message, known)
-        if entry is not None:
-            known.add(entry)
-        elif (place := self._take_in(message, arrived_s)) is not None:
+        for entry in self.history.same(message):
+            if entry.ordinal not in known and entry.arrived_s >= arrived_s - SKEW_S:
+                known.add(entry.ordinal)
+                return
+        if (place := self._take_in(message, arrived_s)) is not None:
             known.add(place)
 
     def mend(self, publisher: str, found: dict[int, Numbered], *, upto: int) -> None:

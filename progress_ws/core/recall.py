@@ -18,6 +18,10 @@ HELD_BYTES = 16 * 1024 * 1024
 """What comes live during one reading; all of it is delivered in one go at its end."""
 
 
+NOTICED_AFTER_S = 5.0
+"""So much later than it was published, a lost message shows as a hole."""
+
+
 class Catchup:
     """Everything since before a gap, in the stream's order; what comes live meanwhile waits."""
 
@@ -42,7 +46,7 @@ class Catchup:
         self._clock = clock
         self._latest_beat = latest_beat
         self._beyond_beat = latest_beat()
-        self._held: deque[Delivery] = deque()
+        self._held: deque[tuple[Delivery, bool]] = deque()
         self._held_bytes = 0
         self._known: set[int] = set()
         memory.interrupted()
@@ -72,8 +76,11 @@ class Catchup:
         Args:
             since_s: from when on everything has been read.
         """
+        opened_s = self._memory.holes.opened_s()
         self._release()
         self._memory.caught_up(since_s)
+        if opened_s - NOTICED_AFTER_S < since_s:
+            self._memory.missed()
 
     def give_up(self) -> None:
         """Go on without: what was missed cannot be had."""
@@ -84,9 +91,20 @@ class Catchup:
         beat = self._intake.own_heartbeat(delivery)
         return beat is not None and beat.beat > self._beyond_beat
 
+    def _is_known(self, message: Message) -> bool:
+        """Tell whether what came live was found in the stream as well, each once."""
+        for entry in self._memory.history.same(message):
+            if entry.ordinal in self._known:
+                self._known.remove(entry.ordinal)
+                return True
+        return False
+
     def _hold(self, delivery: Delivery) -> None:
-        """Keep a live delivery. Past the bound all go, and the stream is read further instead."""
-        self._held.append(delivery)
+        """Keep a live delivery. Past the bound all go, and the stream is read further instead.
+
+        What comes before the heartbeat at which the reading ends will be read as well.
+        """
+        self._held.append((delivery, self._intake.own_beat <= self._beyond_beat))
         self._held_bytes += len(delivery.body)
         if self._held_bytes > HELD_BYTES:
             self._held.clear()
@@ -98,12 +116,12 @@ class Catchup:
         self._intake.hold = None
         for publisher in self._memory.holes.publishers():
             self._memory.mend(publisher, {}, upto=self._memory.holes.upto(publisher))
-        for delivery in self._held:
+        for delivery, was_read in self._held:
             for item in self._intake.read(delivery):
                 if isinstance(item, Numbered):
                     self._memory.receive(item)
-                else:
-                    self._memory.recall_unnumbered(item, self._clock(), self._known)
+                elif not (was_read and self._is_known(item)):
+                    self._memory.take(item)
         self._held.clear()
 
 
