@@ -19,9 +19,10 @@ from progress_ws.core.message import Message, Number, supersedes
 SHARE = 8
 """No session gets more than one part in so many of the bytes."""
 ALIASES_MAX = 8
-EVICTED_MAX = 64
+EVICTED_MAX = 16
 ENTRY_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 520, 250, 800
-"""What Python needs for an entry and for a session besides their texts, as measured: see
+ALIAS_BYTES, EVICTED_BYTES = 120, 250
+"""What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
 LONG_AGO = float("-inf")
@@ -64,12 +65,17 @@ class Session:
         self._evicted: dict[str, tuple[int, float]] = {}
         self._unsure_s = unsure_s
 
-    def note_evicted(self, entry: Entry) -> None:
-        """Remember that a message is gone, so that nobody is told that nothing is missing."""
+    def note_evicted(self, entry: Entry) -> int:
+        """Remember that a message is gone, so that nobody is told that nothing is missing.
+
+        Returns:
+            how many bytes more that takes.
+        """
         self.edge = max(self.edge, entry.ordinal)
         if entry.number is None:
             self.note_lost(entry.arrived_s)
-            return
+            return 0
+        known = len(self._evicted)
         publisher, seq = entry.number
         before_seq, before_s = self._evicted.pop(publisher, (0, LONG_AGO))
         # Final messages go last, so the one before may be the later one.
@@ -77,6 +83,7 @@ class Session:
         if len(self._evicted) > EVICTED_MAX:
             _, arrived_s = self._evicted.pop(next(iter(self._evicted)))
             self.note_lost(arrived_s)
+        return (len(self._evicted) - known) * EVICTED_BYTES
 
     def note_lost(self, arrived_s: float) -> None:
         """Remember that something that arrived then is not here."""
@@ -98,12 +105,13 @@ class History:
     """The sessions; time is the node's own monotonic clock, in seconds.
 
     Attributes:
+        max_age_s: nothing older is retained.
         size: measured bytes of everything retained.
         ordinal: the place of the latest message: they are counted as they come in.
     """
 
     def __init__(self, *, max_age_s: float, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._max_age_s = max_age_s
+        self.max_age_s = max_age_s
         self._max_bytes = max_bytes
         self._clock = clock
         self._sessions: dict[str, Session] = {}
@@ -150,6 +158,9 @@ class History:
         if message.dedupe is not None and (first := session.names.get(message.dedupe)) is not None:
             if number is not None and len(first.aliases) < ALIASES_MAX:
                 first.aliases += (number,)
+                first.size += ALIAS_BYTES
+                self._resize(session, ALIAS_BYTES)
+                self._trim(session)
             return False
         current = session.keys.get(message.key) if message.key is not None else None
         return current is None or current.message is None or supersedes(message, current.message)
@@ -173,10 +184,7 @@ class History:
             self._sessions[message.sid] = session
             self.size += session.size
         self._append(session, entry, message)
-        while session.size > self._max_bytes // SHARE and (first := session.lanes.first_to_go()):
-            self._evict(first)
-        while self.size > self._max_bytes and (first := self._lanes.first_to_go()):
-            self._evict(first)
+        self._trim(session)
         return entry.ordinal
 
     def current(self, sid: str, key: str) -> Entry | None:
@@ -200,7 +208,7 @@ class History:
 
     def expire(self) -> None:
         """Drop what is too old."""
-        horizon_s = self._clock() - self._max_age_s
+        horizon_s = self._clock() - self.max_age_s
         while too_old := [e for e in self._lanes.oldest() if e.arrived_s < horizon_s]:
             for entry in too_old:
                 self._evict(entry)
@@ -225,14 +233,22 @@ class History:
         if entry.dedupe is None:
             self._take_out(session, entry)
         else:
-            self._resize(session, ENTRY_BYTES - entry.size)
-            entry.size = ENTRY_BYTES
+            size = ENTRY_BYTES + ALIAS_BYTES * len(entry.aliases)
+            self._resize(session, size - entry.size)
+            entry.size = size
+
+    def _trim(self, session: Session) -> None:
+        """Let go of what is beyond the share of the session that grew, and beyond the bound."""
+        while session.size > self._max_bytes // SHARE and (first := session.lanes.first_to_go()):
+            self._evict(first)
+        while self.size > self._max_bytes and (first := self._lanes.first_to_go()):
+            self._evict(first)
 
     def _evict(self, entry: Entry) -> None:
         """Let an entry go, and remember that it has gone."""
         session = self._sessions[entry.sid]
         if entry.message is not None:
-            session.note_evicted(entry)
+            self._resize(session, session.note_evicted(entry))
             self._strip(session, entry)
         if entry.dedupe is not None and session.names.get(entry.dedupe) is entry:
             del session.names[entry.dedupe]
@@ -257,6 +273,7 @@ class History:
 
     def _take_out(self, session: Session, entry: Entry) -> None:
         entry.gone = True
+        entry.aliases, entry.number = (), None  # it stays in the lanes for a while
         session.lanes.note_gone(entry)
         self._lanes.note_gone(entry)
         self._resize(session, -entry.size)

@@ -44,7 +44,7 @@ class Memory:
         clock: Callable[[], float],
         margin_s: float = MARGIN_S,
     ) -> None:
-        self.numbers = Numbers()
+        self.numbers = Numbers(span_s=history.max_age_s + 2 * margin_s)
         self.history = history
         self.holes = Holes()
         self.watches_holes = False
@@ -237,7 +237,7 @@ class Memory:
     def _accept(self, item: Numbered, arrived_s: float) -> None:
         self.numbers.receive(item.number, arrived_s=arrived_s)
         if item.message is not None:
-            self._take_in(item.message, arrived_s, item.number)
+            self._take_in(item.message, arrived_s, self.numbers.known(item.number))
 
     def _take_in(
         self, message: Message, arrived_s: float, number: Number | None = None

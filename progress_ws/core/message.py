@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import sys
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -87,8 +86,12 @@ def parse_id(text: str) -> Number | None:
     publisher, _, seq = text.rpartition("-")
     if not _PUBLISHER.fullmatch(publisher) or not _SEQ.fullmatch(seq):
         return None
-    # Interned: many messages of one publisher are retained.
-    return Number(sys.intern(publisher), int(seq)) if int(seq) < SEQ_LIMIT else None
+    return Number(publisher, int(seq)) if int(seq) < SEQ_LIMIT else None
+
+
+def is_number(number: Number) -> bool:
+    """Tell whether publisher and number are ones that an id may have."""
+    return 0 < number.seq < SEQ_LIMIT and _PUBLISHER.fullmatch(number.publisher) is not None
 
 
 def supersedes(new: Draft, old: Draft) -> bool:

@@ -1,5 +1,6 @@
 """Which numbers of which publishers have been received, and since when."""
 
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 
@@ -8,6 +9,7 @@ from progress_ws.core.message import Number
 MAX_PUBLISHERS = 100_000
 MARK_EVERY_S = 15.0
 MARKS_MAX = 32
+SPAN_S = MARK_EVERY_S * (MARKS_MAX - 1)
 SILENT_AFTER_S, SILENT_UNTIL_S, SILENT_MAX = 1.0, 6.0, 200
 """Nodes name these publishers in their heartbeats, so that a loss at the very end is noticed."""
 
@@ -15,12 +17,13 @@ SILENT_AFTER_S, SILENT_UNTIL_S, SILENT_MAX = 1.0, 6.0, 200
 class _Line:
     """One publisher: its last number, and a few numbers with the time at which they came."""
 
-    __slots__ = ("heard_s", "last", "marks")
+    __slots__ = ("heard_s", "last", "name", "seqs", "times")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.last = 0
         self.heard_s = 0.0
-        self.marks: list[tuple[int, float]] = []
+        self.seqs, self.times = array("q"), array("d")
 
 
 class Numbers:
@@ -32,8 +35,10 @@ class Numbers:
     Bounded: of too many publishers the ones silent longest are forgotten.
     """
 
-    def __init__(self, *, max_publishers: int = MAX_PUBLISHERS) -> None:
+    def __init__(self, *, span_s: float = SPAN_S, max_publishers: int = MAX_PUBLISHERS) -> None:
+        """`span_s`: for how long it must be known when a number came."""
         self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._mark_every_s = max(span_s / (MARKS_MAX - 1), MARK_EVERY_S)
         self._max_publishers = max_publishers
 
     def __len__(self) -> int:
@@ -44,11 +49,16 @@ class Numbers:
         line = self._lines.get(publisher)
         return 0 if line is None else line.last
 
+    def known(self, number: Number) -> Number:
+        """Return the same number, with the one copy of its publisher's name that is kept."""
+        line = self._lines.get(number.publisher)
+        return number if line is None else Number(line.name, number.seq)
+
     def receive(self, number: Number, *, arrived_s: float) -> bool:
         """Note a number; False when it is a repetition."""
         line = self._lines.get(number.publisher)
         if line is None:
-            line = self._lines[number.publisher] = _Line()
+            line = self._lines[number.publisher] = _Line(number.publisher)
             if len(self._lines) > self._max_publishers:
                 self._lines.popitem(last=False)
         elif number.seq <= line.last:
@@ -57,9 +67,10 @@ class Numbers:
             self._lines.move_to_end(number.publisher)
         line.last = number.seq
         line.heard_s = arrived_s
-        if not line.marks or arrived_s - line.marks[-1][1] >= MARK_EVERY_S:
-            line.marks.append((number.seq, arrived_s))
-            del line.marks[:-MARKS_MAX]
+        if not line.times or arrived_s - line.times[-1] >= self._mark_every_s:
+            line.seqs.append(number.seq)
+            line.times.append(arrived_s)
+            del line.seqs[:-MARKS_MAX], line.times[:-MARKS_MAX]
         return True
 
     def fallen_silent(self, now_s: float) -> list[Number]:
@@ -81,5 +92,5 @@ class Numbers:
         line = self._lines.get(publisher)
         if line is None:
             return None
-        at = bisect_right(line.marks, (seq, float("inf")))
-        return line.marks[at - 1][1] if at else None
+        at = bisect_right(line.seqs, seq)
+        return line.times[at - 1] if at else None

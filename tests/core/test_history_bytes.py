@@ -45,6 +45,12 @@ SHAPES: dict[str, Shape] = {
         "key": "k",
         "dedupe": f"dedupe-{n}",
     },
+    "repetitions": lambda n: {
+        "sid": f"{n // 9:022}",
+        "message": 1,
+        "id": f"{ID}{n % 9}-{n // 9 + 1}",
+        "dedupe": "d",
+    },
     "large": lambda n: {"sid": f"{n % 50:022}", "message": "x" * 5000, "id": f"{ID}-{n}"},
     "Chinese": lambda n: {"sid": f"{n % 50:022}", "message": "进度" * 300, "id": f"{ID}-{n}"},
 }
@@ -96,7 +102,35 @@ FLOODS: dict[str, Shape] = {
     "one key": lambda n: {"sid": SID, "message": n, "id": f"{ID}-{n}", "key": "k"},
     "keys": lambda n: {"sid": SID, "message": n, "id": f"{ID}-{n}", "key": f"k-{n}"},
     "unnumbered": lambda n: {"sid": SID, "message": n},
+    "repetitions": lambda n: {
+        "sid": f"{n // 9:022}",
+        "message": 1,
+        "id": f"{ID}{n % 9}-{n // 9 + 1}",
+        "dedupe": "d",
+    },
+    "a final message that keeps each session, and what goes of many publishers": lambda n: {
+        "sid": f"{n % 100:022}",
+        "message": "x" * (3000 if n > 100 else 1),
+        "id": f"{ID}{n // 100}-{n % 100 + 1}",
+        "key": "k" if n <= 100 else None,
+        "final": n <= 100,
+    },
 }
+
+
+def test_a_flood_of_publishers_is_forgotten_at_its_own_bound() -> None:
+    """Half a kilobyte each, and no trace of them in the interpreter's own tables."""
+    bound = 400_000
+    history = History(max_age_s=300, max_bytes=bound, clock=lambda: 0.0)
+    into = intake(history)
+    into._memory.numbers._max_publishers = 1000
+    tracemalloc.start()
+    for n in range(1, 8_000):
+        into.deliver(Delivery(json.dumps({"sid": SID, "message": 1, "id": f"{ID}{n}-1"}).encode()))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(into._memory.numbers) == 1000
+    assert taken < bound * 1.5 / 8 + 1000 * 600
 
 
 @pytest.mark.parametrize("flood", FLOODS)
