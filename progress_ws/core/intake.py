@@ -9,7 +9,7 @@ import msgspec
 from progress_ws.core import codec
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.memory import Memory
-from progress_ws.core.message import Message, Number, Numbered, parse_id
+from progress_ws.core.message import Message, Number, Numbered, is_number, parse_id
 from progress_ws.errors import InvalidMessage
 
 OWN_TYPES = "progress-ws."
@@ -149,7 +149,7 @@ class Intake:
             exc.reason = f"bad_{(delivery.type or '').removeprefix(OWN_TYPES)}"
             self._reject(exc, delivery)
             return
-        for number in last:
+        for number in filter(is_number, last):
             self._memory.expect(number)
 
     def _reject(self, flaw: InvalidMessage, delivery: Delivery) -> None:

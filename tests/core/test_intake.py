@@ -12,7 +12,7 @@ from progress_ws.core import codec
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
-from progress_ws.core.intake import HEARTBEAT, Delivery, Intake
+from progress_ws.core.intake import HEARTBEAT, LAST, Delivery, Intake
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message
 from progress_ws.errors import InvalidMessage
@@ -144,6 +144,89 @@ def test_a_heartbeat_of_a_later_version_may_say_more(node: Node) -> None:
 def test_a_heartbeat_that_is_none_is_rejected(node: Node, raw: bytes) -> None:
     node.deliver(raw, type=HEARTBEAT)
     assert (node.cluster.nodes(), node.reasons) == ([], ["bad_heartbeat"])
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+def test_a_void_counts_as_seen(node: Node) -> None:
+    void = json.dumps({"id": "p-2", "void": True}).encode()
+    node.deliver(b"[%b,%b,%b]" % (body(1, id="p-1"), void, body(3, id="p-3")))
+    node.deliver(json.dumps({"id": "p-4", "void": True}).encode())
+    assert (node.values, node.reasons, node.memory.numbers.last("p")) == ([1, 3], [], 4)
+
+
+def test_the_number_of_a_bad_member_counts_as_seen(node: Node) -> None:
+    bad = json.dumps({"sid": "short", "message": 2, "id": "p-2"}).encode()
+    node.deliver(b"[%b,%b]" % (body(1, id="p-1"), bad))
+    assert (node.values, node.reasons, node.memory.numbers.last("p")) == ([1], ["bad_sid"], 2)
+
+
+def test_the_message_id_is_the_dedupe_of_what_has_neither(node: Node) -> None:
+    node.deliver(body(1), message_id="m")
+    node.deliver(body(2), message_id="m")
+    node.deliver(body(3, dedupe="d"), message_id="m")
+    node.deliver(body(4, id="p-1"), message_id="m")
+    assert node.values == [1, 3, 4]
+
+
+def test_the_members_of_an_array_are_told_apart_under_its_message_id(node: Node) -> None:
+    for _ in range(2):
+        node.deliver(b"[%b,%b]" % (body(1), body(2)), message_id="m")
+    assert node.values == [1, 2]
+
+
+def say_last(node: Node, **fields: Any) -> None:
+    node.deliver(json.dumps(fields).encode(), type=LAST)
+
+
+def test_a_last_number_that_has_not_come_opens_a_hole(node: Node) -> None:
+    node.memory.begins()
+    node.memory.watches_holes = True
+    node.deliver(body(1, id="p-1"))
+    say_last(node, publisher="p", seq=1)
+    assert len(node.memory.holes) == 0
+    say_last(node, publisher="p", seq=3)
+    assert node.memory.holes.upto("p") == 3
+
+
+def test_a_heartbeat_names_last_numbers_too(node: Node) -> None:
+    node.memory.begins()
+    node.memory.watches_holes = True
+    beat = json.loads(codec.encode(BEAT)) | {"last": [["p", 2], ["q", 5]]}
+    node.deliver(json.dumps(beat).encode(), type=HEARTBEAT)
+    assert node.memory.holes.publishers() == ["p", "q"]
+
+
+@pytest.mark.parametrize(
+    ("publisher", "seq"), [("p", 0), ("p", -1), ("p", 2**53), ("p", 10**30), ("", 1), ("ü", 1)]
+)
+def test_a_last_number_that_is_none_is_harmless(node: Node, publisher: str, seq: int) -> None:
+    node.memory.begins()
+    node.memory.watches_holes = True
+    say_last(node, publisher=publisher, seq=seq)
+    say_last(node, publisher=f"{'p' * 100}", seq=1)
+    assert len(node.memory.holes) == 0
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b'{"publisher":1,"seq":1}'])
+def test_a_last_number_that_is_not_said_rightly_is_rejected(node: Node, raw: bytes) -> None:
+    node.deliver(raw, type=LAST)
+    assert node.reasons == ["bad_last"]
+
+
+def test_while_the_node_catches_up_live_deliveries_are_held_and_heartbeats_heard(
+    node: Node,
+) -> None:
+    held: list[Delivery] = []
+    node.intake.hold = held.append
+    node.deliver(body(1))
+    node.deliver(codec.encode(BEAT), type=HEARTBEAT)
+    assert ([d.body for d in held], node.values) == ([body(1)], [])
+    assert (node.cluster.nodes(), node.intake.own_beat) == ([BEAT], 0)
+    own = json.loads(codec.encode(BEAT)) | {"instance": "me", "beat": 7}
+    node.deliver(json.dumps(own).encode(), type=HEARTBEAT)
+    assert node.intake.own_beat == 7
 
 
 properties = st.fixed_dictionaries(
