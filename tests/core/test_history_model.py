@@ -35,6 +35,7 @@ class Browser:
         self.outbox: Outbox | None = None
         self.positions: dict[str, int] = {}
         self.got: list[Message] = []
+        self.due: list[str | None] = []  # what was retained when it came, and it has not seen
         self.excused_until = 0  # of what had come in by then, some may be missing: it was told so
 
     def receive(self, items: list[Update | bytes], count: int) -> None:
@@ -42,11 +43,16 @@ class Browser:
             if isinstance(item, bytes):
                 assert b'"gap"' in item
                 self.excused_until = count
+                self.due = []
                 continue
             self.got.append(item.message)
             publisher, _, seq = (item.message.id or "").rpartition("-")
             assert int(seq) > self.positions.get(publisher, 0), "a number twice, or out of order"
             self.positions[publisher] = int(seq)
+
+    def has_seen(self, retained: Message) -> bool:
+        publisher, _, seq = (retained.id or "").rpartition("-")
+        return int(seq) <= self.positions.get(publisher, 0)
 
 
 class Roomy(RuleBasedStateMachine):
@@ -120,6 +126,7 @@ class Roomy(RuleBasedStateMachine):
         assert browser.outbox is not None
         self.hub.detach(browser.sid, browser.outbox)
         browser.outbox = None
+        browser.due = []
 
     @precondition(lambda self: self._attached())
     @rule(data=st.data())
@@ -167,6 +174,7 @@ class Roomy(RuleBasedStateMachine):
             is_replaced = m.key and any(o.key == m.key and k > n for k, o in own)
             if m.id not in got and not is_replaced:
                 assert n < browser.excused_until, f"lost {m.id}"
+                assert m.id not in browser.due, f"{m.id} was there, and was not given"
         order = [m.id for _, m in own]
         for key in "kl":
             places = [order.index(m.id) for m in browser.got if m.key == key]
@@ -209,6 +217,9 @@ class Roomy(RuleBasedStateMachine):
         replay = self.memory.replay(browser.sid, browser.positions)
         assert replay is not None
         browser.outbox.replay(replay, ahead=self.memory.ahead(browser.positions))
+        session = self.history.session(browser.sid)
+        retained = [] if session is None else [e.message for e in session.lanes.after(0)]
+        browser.due = [m.id for m in retained if m is not None and not browser.has_seen(m)]
 
     def _read(self, browser: Browser) -> bool:
         """One write's worth; false when there is nothing."""
@@ -233,6 +244,11 @@ class Tight(Roomy):
     """Age and bytes are always short: what is gone is never called there."""
 
     max_age_s, max_bytes = 30, 80_000
+
+    @rule(publisher=publishers, sid=sids)
+    def publish_more_than_there_is_room_for(self, publisher: str, sid: str) -> None:
+        for _ in range(5):
+            self.publish(publisher, sid, {}, None, 2000)
 
 
 Roomy.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
