@@ -251,7 +251,7 @@ class Tight(Roomy):
             self.publish(publisher, sid, {}, None, 2000)
 
 
-Roomy.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-Tight.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Roomy.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Tight.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestRoomy = Roomy.TestCase
 TestTight = Tight.TestCase

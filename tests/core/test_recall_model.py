@@ -327,7 +327,7 @@ class Impatient(TwoNodes):
             node.catchup = None
 
 
-TwoNodes.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TwoNodes.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 Impatient.TestCase.settings = TwoNodes.TestCase.settings
 TestTwoNodes = TwoNodes.TestCase
 TestImpatient = Impatient.TestCase
