@@ -134,7 +134,9 @@ class Recovery:
         assert self._recall is not None
         began_s = self._clock()
         gap_s = 0.0 if self._heard_s is None else began_s - self._heard_s
-        wanted_s = self._depth_s if self._heard_s is None else gap_s + SLACK_S
+        wanted_s = max(gap_s, self._memory.holes.oldest_s(began_s)) + SLACK_S
+        if self._heard_s is None:
+            wanted_s = self._depth_s
 
         def take(recalled: Recalled) -> bool:
             # Another subscription may have come, with a catch-up of its own.
