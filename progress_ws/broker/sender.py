@@ -82,7 +82,7 @@ class Sender:
         self._last_trouble: str | None = None
         self._refusal: str | None = None
         self._link: Link | None = None
-        self._is_last_said = True
+        self._last_said = 0
         self._confirmed = asyncio.Event()
         self._more = asyncio.Event()
         self._room = asyncio.Event()
@@ -166,17 +166,17 @@ class Sender:
         self._last_trouble = None
 
     async def say_last(self) -> None:
-        """Say the last number once more, if that has not been done since it was given.
+        """Say the last confirmed number once more, if that has not been done over this link.
 
         Raises:
             LinkLost: there is no link, or it ended before the confirm came.
         """
-        if self._is_last_said:
+        last = self._backlog.last_confirmed
+        if last == self._last_said:
             return
-        seq = self._backlog.last_seq
         with suppress(Unroutable):
-            await self.announce(LAST, codec.encode(Last(self.publisher, seq)))
-        self._is_last_said = seq == self._backlog.last_seq
+            await self.announce(LAST, codec.encode(Last(self.publisher, last)))
+        self._last_said = last
 
     def abandon(self) -> None:
         """Tell all who still wait that this sender has ended."""
@@ -203,6 +203,7 @@ class Sender:
             async with asyncio.timeout(OPEN_TIMEOUT_S) as opening, self._open_link() as link:
                 opening.reschedule(None)
                 self._link = link
+                self._last_said = 0  # a broker may have lost what came just before the link's end
                 self.trouble = self._refusal = None
                 await self._pump(link)
         except TimeoutError as exc:
@@ -229,7 +230,7 @@ class Sender:
     async def _say_last_when_silent(self) -> None:
         """Beside what is sent and never before it: a broker in an alarm lets nothing through."""
         while True:
-            if self._is_last_said:
+            if self._last_said == self._backlog.last_confirmed:
                 await self._confirmed.wait()
             self._confirmed.clear()
             await asyncio.sleep(SILENCE_S)
@@ -246,7 +247,6 @@ class Sender:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 ids = await link.put(batch)
             self._backlog.confirm(batch, ids)
-            self._is_last_said = False
             self._confirmed.set()
             # Only now the link has proved good: some open and refuse whatever they are given.
             self._last_trouble = None

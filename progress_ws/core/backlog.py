@@ -67,11 +67,15 @@ class Backlog:
     - A number is given when a message is taken for the wire, and never changes: after a lost
       connection all that is unconfirmed goes out again, in order, before anything new.
     - Policy at the bound: `add` answers False, and the message is not taken.
+
+    Attributes:
+        last_confirmed: the highest number that the broker has confirmed; 0 before the first.
     """
 
     def __init__(self, *, publisher: str, max_bytes: int) -> None:
         self._publisher = publisher
         self._max_bytes = max_bytes
+        self.last_confirmed = 0
         self._next_seq = 1
         self._waiting: OrderedDict[object, Entry] = OrderedDict()
         self._again: deque[Batch] = deque()
@@ -88,11 +92,6 @@ class Backlog:
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet."""
         return len(self._waiting) + self._unconfirmed
-
-    @property
-    def last_seq(self) -> int:
-        """Return the last number that was given; 0 when none was."""
-        return self._next_seq - 1
 
     @property
     def has_more(self) -> bool:
@@ -145,6 +144,8 @@ class Backlog:
     def confirm(self, batch: Batch, ids: list[str]) -> None:
         """The broker has the batch; `ids` are what its messages are called there, one each."""
         self._land(batch)
+        last_seq = batch.first_seq + len(batch.entries) - 1
+        self.last_confirmed = max(self.last_confirmed, last_seq)
         for entry, id_ in zip(batch.entries, ids, strict=True):
             _tell(entry, id_)
 

@@ -422,6 +422,54 @@ async def test_a_last_number_that_is_not_taken_is_in_nobodys_way(
         assert sender.reconnects == 1
 
 
+async def test_after_a_reconnect_the_last_number_is_said_once_more(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a broker lost while it was down shows up by it."""
+    monkeypatch.setattr(module, "SILENCE_S", 0.01)
+    async with sending(exchange) as sender:
+        sender.post(draft("a"))
+        link = await exchange.puts(1)
+        link.confirm()
+        await eventually(lambda: link.announced)
+        link.lose()
+        second = await exchange.link(2)
+        await eventually(lambda: second.announced)
+        assert second.announced == link.announced
+        sender.post(draft("b"))
+        await exchange.puts(1, link=2)
+        second.confirm()
+        await eventually(lambda: len(second.announced) == 2)
+        assert json.loads(second.announced[1][1])["seq"] == 2
+
+
+async def test_a_number_that_is_not_confirmed_is_not_said(exchange: Exchange) -> None:
+    """A node would look for what may never have reached the broker."""
+    async with sending(exchange) as sender:
+        sender.post(draft("confirmed"))
+        link = await exchange.puts(1)
+        link.confirm()
+        sent = send(sender, "given up", timeout_s=0.05)
+        await exchange.puts(2)
+        with pytest.raises(PublishError):
+            await sent
+        await sender.flush()
+        await sender.say_last()
+        ((_, body),) = link.announced
+        assert json.loads(body)["seq"] == 1
+
+
+async def test_before_the_first_number_none_is_said(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_S", 0.001)
+    async with sending(exchange) as sender:
+        link = await exchange.link()
+        await sender.say_last()
+        await asyncio.sleep(0.01)
+        assert link.announced == []
+
+
 async def test_a_cancelled_send_is_withdrawn(exchange: Exchange) -> None:
     exchange.refusal = LinkLost("nobody there")
     async with sending(exchange) as sender:
