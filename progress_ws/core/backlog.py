@@ -3,12 +3,15 @@
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from progress_ws.core import codec
 from progress_ws.core.message import Draft, supersedes
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 BATCH_BYTES = 256 * 1024
 _ENTRY_OVERHEAD_BYTES = 512
+_NO_VALUE = msgspec.Raw()
 
 Settle = Callable[[str | ProgressError], None]
 """Called once: with the message's id when the broker has it, or with the reason why not."""
@@ -17,13 +20,16 @@ Settle = Callable[[str | ProgressError], None]
 class Entry:
     """A message on its way out. `settle` is None for a posted one: nobody waits for it.
 
-    Once it is given up its text is gone: sent again, it is a void under the same number.
+    Its value is held once, in its text; `draft` keeps the fields around it. Once the message is
+    given up its text is gone, too: sent again, it is a void under the same number.
     """
 
     __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "text")
 
     def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
-        self.draft = draft
+        self.draft = Draft(
+            draft.sid, _NO_VALUE, draft.key, draft.run, draft.final, draft.stall_s, draft.dedupe
+        )
         self.settle = settle
         self.is_given_up = self.is_sent = False
         self.text = codec.encode_draft(draft, ts=ts)

@@ -12,7 +12,8 @@ from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.link import open_link
 from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.sender import Sender
-from tests.broker.conftest import NAMES, batch, listening
+from progress_ws.core import codec
+from tests.broker.conftest import NAMES, SID, batch, listening
 from tests.support.server import connected, serving
 from tests.support.waiting import eventually
 
@@ -119,7 +120,7 @@ async def test_a_sender_survives_every_cut(cutter: Cutter, cut_url: str, amqp_ur
             cutter.limit = cut
             sender = Sender(lambda: open_link(cut_url, NAMES, name="x"), max_buffer_bytes=10**6)
             task = asyncio.create_task(sender.run())
-            sender.post(batch(1).entries[0].draft)
+            sender.post(codec.new_draft(SID, 1, max_message_bytes=100))
             await eventually(
                 lambda sender=sender: str(cutter.port) in str(sender.reason()) or not len(sender),
                 what=f"trouble after a cut at {cut} of {len(whole)}",

@@ -1,6 +1,7 @@
 """What a publisher still has to send: numbers, order, newest per key, bounds."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -310,6 +311,39 @@ def test_a_void_stands_in_its_place_among_others_and_its_room_is_free() -> None:
     assert (first["id"], first["message"]) == ("p-1", "a")
     assert second == {"id": "p-2", "void": True}
     assert (third["id"], third["message"]) == ("p-3", "b")
+
+
+def test_it_holds_in_memory_what_it_counts() -> None:
+    """A message is held once, and not at all once it is given up."""
+    log, entries = backlog(), []
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            entries.append(awaited("x" * 60_000))
+            log.add(entries[-1])
+        held, _ = tracemalloc.get_traced_memory()
+        counted = sum(entry.size for entry in entries)
+        assert held < 1.2 * counted
+        while log.take():
+            pass
+        for entry in entries:
+            log.give_up(entry)
+        held, _ = tracemalloc.get_traced_memory()
+        assert held < 0.05 * counted
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_last_confirmed_number_is_the_highest() -> None:
+    log = backlog()
+    batches = []
+    for n in range(3):
+        log.add(posted(n))
+        batches.append(taken(log))
+    assert log.last_confirmed == 0
+    for batch, last in zip((batches[1], batches[0], batches[2]), (2, 2, 3), strict=True):
+        log.confirm(batch, batch.ids)
+        assert log.last_confirmed == last
 
 
 def test_what_was_given_up_on_the_wire_is_not_wanted_any_more() -> None:

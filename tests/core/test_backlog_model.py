@@ -1,5 +1,6 @@
 """The backlog in any order of events, beside a model of what it is meant to do."""
 
+import json
 from typing import Any
 
 from hypothesis import settings
@@ -8,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
 from progress_ws.core.backlog import Backlog, Batch, Entry
-from progress_ws.core.message import supersedes
+from progress_ws.core.message import Draft, supersedes
 from tests.core.making import draft
 
 MAX_BYTES = 8_000
@@ -35,26 +36,31 @@ class BacklogMachine(RuleBasedStateMachine):
         self.told: dict[Entry, list[str | ProgressError]] = {}
         self.due: dict[Entry, list[str | ProgressError]] = {}
         self.nobody_waits: set[Entry] = set()
+        self.values: dict[Entry, str] = {}
+        self.sizes: dict[Entry, int] = {}
+        self.voids: set[Entry] = set()
 
     # -- what a publisher does ------------------------------------------------------------------
 
     @rule(sid=sids, fields=fields, run=runs, size=sizes)
     def post(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> None:
-        self._add(Entry(self._draft(sid, fields, run, size), ts=1.0))
+        draft = self._draft(sid, fields, run, size)
+        self._add(Entry(draft, ts=1.0), draft)
 
     @rule(sid=sids, fields=fields, run=runs, size=sizes)
     def send(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> None:
         told: list[str | ProgressError] = []
-        entry = Entry(self._draft(sid, fields, run, size), ts=1.0, settle=told.append)
+        draft = self._draft(sid, fields, run, size)
+        entry = Entry(draft, ts=1.0, settle=told.append)
         self.told[entry], self.due[entry] = told, []
-        self._add(entry)
+        self._add(entry, draft)
 
     @precondition(lambda self: self.told)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
         entry = data.draw(st.sampled_from(list(self.told)))
         assert self.log.give_up(entry) == (entry in self.waiting)
-        self.nobody_waits.add(entry)
+        self._forsake(entry)
         if entry in self.waiting:
             self.waiting.remove(entry)
 
@@ -79,6 +85,7 @@ class BacklogMachine(RuleBasedStateMachine):
             self.ids |= dict(zip(batch.entries, batch.ids, strict=True))
             self.waiting = self.waiting[count:]
         self.flight.append(batch)
+        self._check_body(batch)
 
     @precondition(lambda self: self.flight)
     @rule(data=st.data())
@@ -112,7 +119,7 @@ class BacklogMachine(RuleBasedStateMachine):
         unconfirmed = [*self.again, *(entry for batch in self.flight for entry in batch.entries)]
         for entry in self.told.keys() & {*self.waiting, *unconfirmed}:
             self._tell(entry, reason)
-            self.nobody_waits.add(entry)
+            self._forsake(entry)
         self.waiting = [entry for entry in self.waiting if entry not in self.told]
 
     # -- what must always hold ------------------------------------------------------------------
@@ -131,9 +138,11 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_is_bounded(self) -> None:
-        unconfirmed = self._unconfirmed()
-        size = sum(entry.size for entry in unconfirmed)
-        assert size <= MAX_BYTES or len(unconfirmed) == 1
+        assert self._bytes() <= MAX_BYTES or len(self._unconfirmed()) == 1
+
+    @invariant()
+    def what_nobody_wants_is_held_no_longer(self) -> None:
+        assert all(entry.text == b"" for entry in self.voids)
 
     def teardown(self) -> None:
         """Empty at last, it has all its room again."""
@@ -149,11 +158,13 @@ class BacklogMachine(RuleBasedStateMachine):
 
     # -- the model ------------------------------------------------------------------------------
 
-    def _draft(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> Any:
-        return draft("x" * size, sid=sid, run=run if fields["key"] else None, **fields)
+    def _draft(self, sid: str, fields: dict[str, Any], run: str | None, size: int) -> Draft:
+        value = f"{len(self.values)}".ljust(size, "x")
+        return draft(value, sid=sid, run=run if fields["key"] else None, **fields)
 
-    def _add(self, entry: Entry) -> None:
-        new, is_awaited = entry.draft, entry in self.told
+    def _add(self, entry: Entry, new: Draft) -> None:
+        is_awaited = entry in self.told
+        self.values[entry], self.sizes[entry] = json.loads(bytes(new.message)), entry.size
         older = [
             e
             for e in self.waiting
@@ -164,11 +175,34 @@ class BacklogMachine(RuleBasedStateMachine):
                 assert self.log.add(entry)
                 return
             older = []
-        size = sum(e.size for e in self._unconfirmed() if e not in older)
+        size = self._bytes() - sum(self.sizes[e] for e in older)
         fits = size + entry.size <= MAX_BYTES or not self._unconfirmed()
         assert self.log.add(entry) == fits
         if fits:
             self.waiting = [e for e in self.waiting if e not in older] + [entry]
+
+    def _bytes(self) -> int:
+        """What is held: of a void its overhead only."""
+        void = Entry(draft("x"), ts=1.0)
+        overhead = void.size - len(void.text)
+        return sum(overhead if e in self.voids else self.sizes[e] for e in self._unconfirmed())
+
+    def _forsake(self, entry: Entry) -> None:
+        """Nobody waits for it; under a number it is a void until that is settled."""
+        on_its_way = [e for e in self._unconfirmed() if e not in self.waiting]
+        if entry in on_its_way and entry not in self.nobody_waits:
+            self.voids.add(entry)
+        self.nobody_waits.add(entry)
+
+    def _check_body(self, batch: Batch) -> None:
+        """A void stands in the place of what was given up, and everything else is as it was."""
+        decoded = json.loads(batch.body())
+        members = decoded if len(batch.entries) > 1 else [decoded]
+        for entry, member in zip(batch.entries, members, strict=True):
+            if entry in self.voids:
+                assert member == {"id": self.ids[entry], "void": True}
+            else:
+                assert (member["id"], member["message"]) == (self.ids[entry], self.values[entry])
 
     def _from_flight(self, data: st.DataObject) -> Batch:
         index = data.draw(st.integers(0, len(self.flight) - 1))
