@@ -35,6 +35,8 @@ AMQP_HEARTBEAT_S = 5
 """A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
 would take three minutes. `?heartbeat=` in the URL says otherwise."""
 CLOSE_TIMEOUT_S = 2.0
+BLOCKED_CLOSE_TIMEOUT_S = 0.1
+"""A broker in an alarm does not read what it blocks: it would not answer the good-bye."""
 OPEN_GRACE_S = 0.05
 
 _closing: "set[asyncio.Future[None]]" = set()
@@ -82,9 +84,27 @@ async def connect(
                 raise LinkLost(f"the connection to RabbitMQ was closed: {exc}") from exc
             raise
         finally:
+            limit_s = BLOCKED_CLOSE_TIMEOUT_S if is_blocked(connection) else CLOSE_TIMEOUT_S
             with suppress(TimeoutError, *LOSSES):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                async with asyncio.timeout(limit_s):
                     await connection.close()
+
+
+def is_blocked(connection: AbstractConnection) -> bool:
+    """Tell whether the broker takes nothing from this connection: its memory or disk is short.
+
+    The library tells of it by `ready` alone, which waits for just so long: one step of it says it.
+    """
+    if connection.is_closed or connection.transport is None:
+        return False
+    ready = connection.transport.connection.ready()
+    try:
+        ready.send(None)
+    except StopIteration:
+        return False
+    finally:
+        ready.close()
+    return True
 
 
 async def _open(
@@ -158,8 +178,14 @@ def end_of(exc: BaseException | None) -> Exception:
     return LinkLost("RabbitMQ fell silent: its heartbeats stayed away")
 
 
+def place(url: URL | str) -> str:
+    """Name a broker for people, without the login."""
+    url = URL(url)
+    return f"RabbitMQ at {url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
+
+
 def _explain(exc: Exception, url: URL) -> LinkLost:
-    where = f"RabbitMQ at {url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
+    where = place(url)
     vhost = unquote(url.raw_path[1:]) or "/"
     match exc:
         case ProbableAuthenticationError() | AuthenticationError():

@@ -47,6 +47,8 @@ class EmbeddedBroker:
 class EmbeddedLink:
     """See `Link`."""
 
+    trouble = None
+
     def __init__(self, nodes: list[Deliver]) -> None:
         self._nodes = nodes
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from aio_pika import Message
-from aio_pika.abc import AbstractExchange, HeadersType
+from aio_pika.abc import AbstractConnection, AbstractExchange, HeadersType
 
-from progress_ws.broker.connection import connect, end_of, explained
+from progress_ws.broker.connection import connect, end_of, explained, is_blocked, place
 from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.topology import Names, await_history, declare_exchange, find_exchange
 from progress_ws.core.backlog import Batch
@@ -42,7 +42,7 @@ async def open_link(
         with suppress(LinkLost):
             await await_history(connection, names)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        link = AmqpLink(await find_exchange(channel, names), url=url)
+        link = AmqpLink(connection, await find_exchange(channel, names), url=url)
         connection.close_callbacks.add(link.end)
         channel.close_callbacks.add(link.end)
         yield link
@@ -51,11 +51,21 @@ async def open_link(
 class AmqpLink:
     """One connection and one confirming channel."""
 
-    def __init__(self, exchange: AbstractExchange, *, url: str) -> None:
+    def __init__(
+        self, connection: AbstractConnection, exchange: AbstractExchange, *, url: str
+    ) -> None:
+        self._connection = connection
         self._exchange = exchange
         self._url = url
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app_id = f"progress-ws/{version('progress-ws')}"
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Link.trouble`."""
+        if not is_blocked(self._connection):
+            return None
+        return f"{place(self._url)} takes no messages: it has an alarm (memory or disk)"
 
     async def put(self, batch: Batch) -> list[str]:
         """See `Link.put`. Properties and headers are for people who debug in the management UI."""

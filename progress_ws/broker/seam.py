@@ -90,6 +90,10 @@ class Feed(Protocol):
 class Link(Protocol):
     """One connection that messages go out on. Any failure of it raises `LinkLost`."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is taken at the moment though the connection lives; None: nothing known."""
+
     async def put(self, batch: Batch) -> list[str]:
         """Send a batch; return the ids of its messages once they are confirmed.
 

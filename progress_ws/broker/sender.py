@@ -152,7 +152,8 @@ class Sender:
 
     def reason(self) -> str:
         """Say why what waits is not confirmed."""
-        return self.trouble or self._last_trouble or "no confirm came (an alarm on the broker?)"
+        of_link = None if self._link is None else self._link.trouble
+        return self.trouble or of_link or self._last_trouble or "no confirm came"
 
     async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own over the present link, outside the numbering.

@@ -37,6 +37,9 @@ async def open_link(url: str, *, token: str) -> AsyncIterator["HttpLink"]:
 class HttpLink:
     """One request after the other: only then are they ordered."""
 
+    trouble = None
+    """See `Link.trouble`; what troubles a node is in its answers."""
+
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url

@@ -102,10 +102,11 @@ class Publisher:
         except TimeoutError:
             pass  # told below
         finally:
+            reason = sender.reason()
             running.cancel()
             await asyncio.wait([running])
         if unsent := len(sender):
-            log.warning("%d messages could not be sent: %s", unsent, sender.reason())
+            log.warning("%d messages could not be sent: %s", unsent, reason)
         sender.abandon()
         return unsent
 

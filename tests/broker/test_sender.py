@@ -26,6 +26,8 @@ SECOND = 30.0
 class HandHeldLink:
     """A link whose every outcome is given by the test."""
 
+    trouble: str | None = None
+
     def __init__(self) -> None:
         self.puts: list[tuple[Batch, asyncio.Future[list[str]]]] = []
         self.values: list[list[Any]] = []
