@@ -64,7 +64,6 @@ async def test_an_alarm_is_told_and_what_was_held_back_arrives_once(
         await publisher.send(sid, "after", timeout_s=30)
         await eventually(lambda: messages(ear)[-1].get("message") == "after")
         found = [message["message"] for message in messages(ear)]
-
         assert found == ["before", "held back", 99, "after"]
         assert ear.feed.reconnects == 0
 
