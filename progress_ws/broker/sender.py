@@ -153,7 +153,8 @@ class Sender:
     def reason(self) -> str:
         """Say why what waits is not confirmed."""
         of_link = None if self._link is None else self._link.trouble
-        return self.trouble or of_link or self._last_trouble or "no confirm came"
+        guess = "no confirm came (an alarm on the broker?)"
+        return self.trouble or of_link or self._last_trouble or guess
 
     async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own over the present link, outside the numbering.
