@@ -102,9 +102,11 @@ class RabbitMQ(Process):
             env=self.env,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
             timeout=60,
         )
+        if done.returncode:
+            raise RuntimeError(f"rabbitmqctl {' '.join(args)}: {done.stderr or done.stdout}")
         return done.stdout
 
     def configure(self, *lines: str) -> None:

@@ -80,7 +80,7 @@ async def connect(
         try:
             yield connection
         except RuntimeError as exc:  # what the library raises of a connection that is closed
-            if connection.is_closed:
+            if _is_closed(connection):
                 raise LinkLost(f"the connection to RabbitMQ was closed: {exc}") from exc
             raise
         finally:
@@ -90,12 +90,18 @@ async def connect(
                     await connection.close()
 
 
+def _is_closed(connection: AbstractConnection) -> bool:
+    """Tell whether it is gone: the layer below knows it first, and refuses then."""
+    transport = connection.transport
+    return connection.is_closed or transport is None or transport.connection.is_closed
+
+
 def is_blocked(connection: AbstractConnection) -> bool:
     """Tell whether the broker takes nothing from this connection: its memory or disk is short.
 
     The library tells of it by `ready` alone, which waits for just so long: one step of it says it.
     """
-    if connection.is_closed or connection.transport is None:
+    if connection.transport is None or _is_closed(connection):
         return False
     ready = connection.transport.connection.ready()
     try:

@@ -289,3 +289,20 @@ async def test_an_exchange_deleted_under_a_link_is_a_loss(
                 await link.put(batch(1))
                 rabbitmq.management.request("DELETE", "exchanges", vhost, "progress-ws")
                 await link.put(batch(2, first=2))
+
+
+async def test_a_channel_wanted_as_a_connection_goes_is_a_loss(
+    amqp_url: str, rabbitmq: RabbitMQ, vhost: str
+) -> None:
+    """The library then raises what it also raises for its own bugs."""
+    with pytest.raises(LinkLost, match="closed"):
+        async with connection.connect(amqp_url, name="x") as opened:
+            assert opened.transport is not None
+            below = opened.transport.connection
+            await asyncio.to_thread(
+                rabbitmq.ctl, "close_all_connections", "--vhost", vhost, "a test"
+            )
+            async with asyncio.timeout(5):
+                while not below.is_closed:
+                    await asyncio.sleep(0)
+            await opened.channel()
