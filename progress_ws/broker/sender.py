@@ -3,10 +3,11 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from progress_ws.broker.receipt import Receipt
 from progress_ws.broker.seam import (
     NOT_YET,
     Link,
@@ -22,7 +23,7 @@ from progress_ws.core.backlog import Backlog, Batch, Entry
 from progress_ws.core.backoff import Backoff
 from progress_ws.core.intake import LAST, Last
 from progress_ws.core.message import Draft
-from progress_ws.errors import InvalidMessage, ProgressError, PublishError
+from progress_ws.errors import InvalidMessage, PublishError
 
 OPEN_TIMEOUT_S = 10.0
 SILENCE_S = 0.5
@@ -34,30 +35,6 @@ CONFIRM_TIMEOUT_S = 30.0
 
 class BufferFull(PublishError):
     """More is waiting for the broker than the buffer may hold."""
-
-
-class _Receipt:
-    """Gathers what becomes of the messages of one call."""
-
-    def __init__(self, count: int) -> None:
-        self.ids: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        self._ids = [""] * count
-        self._missing = count
-        if not count:
-            self.ids.set_result([])
-
-    @property
-    def complete(self) -> bool:
-        return not self._missing
-
-    def settle(self, index: int, outcome: str | ProgressError) -> None:
-        if isinstance(outcome, str):
-            self._ids[index] = outcome
-            self._missing -= 1
-            if not self._missing and not self.ids.done():
-                self.ids.set_result(self._ids)
-        elif not self.ids.done():
-            self.ids.set_exception(outcome)
 
 
 class Sender:
@@ -131,7 +108,7 @@ class Sender:
             PublishError: not all were confirmed in time; what was not may still arrive, once.
             InvalidMessage: a node refused one of them for good.
         """
-        receipt = _Receipt(len(drafts))
+        receipt = Receipt(len(drafts))
         entries: list[Entry] = []
         try:
             async with asyncio.timeout(timeout_s):
@@ -238,15 +215,12 @@ class Sender:
             await asyncio.sleep(SILENCE_S)
             if self._confirmed.is_set() or len(self._backlog):
                 continue
-            try:
-                async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                    await self.say_last()
-            except TimeoutError as exc:
-                raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc
+            async with _confirm_in_time():
+                await self.say_last()
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
-            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+            async with _confirm_in_time():
                 ids = await link.put(batch)
             self._backlog.confirm(batch, ids)
             self._confirmed.set()
@@ -255,6 +229,13 @@ class Sender:
             self._backoff.reset()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
-        except TimeoutError as exc:
-            raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc
         self._room.set()
+
+
+@asynccontextmanager
+async def _confirm_in_time() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+            yield
+    except TimeoutError as exc:
+        raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc

@@ -68,6 +68,10 @@ async def recall(
                     await declare_history(
                         connection, names, max_age_s=math.ceil(keep_s), max_bytes=KEEP_BYTES
                     )
+                elif not await await_history(connection, names):
+                    raise NoStream(
+                        f"there is no stream {names.history!r}: start a node that may declare it"
+                    )
                 await reading.start(connection, names)
         except TimeoutError as exc:
             detail = f"RabbitMQ does not let the stream be read within {OPEN_TIMEOUT_S:g} s"
@@ -89,10 +93,6 @@ class _Reading:
         self._unacknowledged = 0
 
     async def start(self, connection: AbstractConnection, names: Names) -> None:
-        if not await await_history(connection, names):
-            raise NoStream(
-                f"there is no stream {names.history!r}: start a node that may declare it"
-            )
         connection.close_callbacks.add(self._on_close)
         try:
             await self._marks.read(connection, names)

@@ -148,8 +148,7 @@ def _checked(message: Message, max_message_bytes: int) -> Item:
     flaw = _flaw(message, max_message_bytes)
     if flaw is None:
         return message
-    if message.id is not None and parse_id(message.id) is not None:
-        flaw.id = message.id
+    flaw.id = message.id
     return flaw
 
 

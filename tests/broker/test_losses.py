@@ -302,7 +302,5 @@ async def test_a_channel_wanted_as_a_connection_goes_is_a_loss(
             await asyncio.to_thread(
                 rabbitmq.ctl, "close_all_connections", "--vhost", vhost, "a test"
             )
-            async with asyncio.timeout(5):
-                while not below.is_closed:
-                    await asyncio.sleep(0)
+            await eventually(lambda: below.is_closed)
             await opened.channel()

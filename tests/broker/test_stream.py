@@ -278,9 +278,7 @@ async def covered(url: str, *, until: int, since_s: float) -> float:
     def take(recalled: Recalled) -> bool:
         return recalled.offset >= until
 
-    return await steadily(
-        lambda: recall(url, NAMES, name="a test", since_s=since_s, take=take)
-    )
+    return await steadily(lambda: recall(url, NAMES, name="a test", since_s=since_s, take=take))
 
 
 async def test_what_was_read_from_the_very_beginning_is_all_that_there_ever_was(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from progress_ws.core import codec
 from progress_ws.core.message import Draft, Message
+from progress_ws.core.outbox import Outbox, Update
 
 SID = "s" * 22
 LIMIT = 65536
@@ -41,6 +42,17 @@ def body(value: Any = 1, *, sid: str = SID, **fields: Any) -> bytes:
 def nested(levels: int, *, innermost: str = "") -> str:
     """The JSON text of a list in a list in a list …"""
     return "[" * levels + innermost + "]" * levels
+
+
+def taken(box: Outbox) -> list[Update | bytes]:
+    """One write's worth of what waits; nothing where a writer would wait."""
+    try:
+        box.take().send(None)
+    except StopIteration as done:
+        return list(done.value)
+    except RuntimeError:  # nothing waits, and there is no event loop to wait in
+        return []
+    raise AssertionError("it waits")
 
 
 def without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from progress_ws.core.memory import Memory
 from progress_ws.core.message import Draft, supersedes
 from progress_ws.core.outbox import Outbox
 from progress_ws.core.recall import Catchup, Repair
+from tests.core.making import taken
 
 SIDS = ["a" * 22, "b" * 22]
 PUBLISHERS = "pqr"
@@ -108,22 +109,17 @@ class Browser:
         self.node = None
 
     def take(self) -> bool:
-        try:
-            self.outbox.take().send(None)
-        except StopIteration as done:
-            for item in done.value:
-                if isinstance(item, bytes):
-                    assert not self.is_told_all, f"nothing is lost for good: {item!r}"
-                    self.excused_until = len(self.sent)
-                    continue
-                publisher, _, seq = item.message.id.rpartition("-")
-                assert int(seq) > self.positions.get(publisher, 0), "twice, or out of order"
-                self.positions[publisher] = int(seq)
-                self.got.append(item.message.id)
-            return True
-        except RuntimeError:  # it wants to wait
-            return False
-        raise AssertionError
+        items = taken(self.outbox)
+        for item in items:
+            if isinstance(item, bytes):
+                assert not self.is_told_all, f"nothing is lost for good: {item!r}"
+                self.excused_until = len(self.sent)
+                continue
+            publisher, _, seq = (item.message.id or "").rpartition("-")
+            assert int(seq) > self.positions.get(publisher, 0), "twice, or out of order"
+            self.positions[publisher] = int(seq)
+            self.got.append(item.message.id)
+        return bool(items)
 
 
 class TwoNodes(RuleBasedStateMachine):
