@@ -97,6 +97,8 @@ class Link(Protocol):
     async def put(self, batch: Batch) -> list[str]:
         """Send a batch; return the ids of its messages once they are confirmed.
 
+        The id of what was given up may be empty: that a link has nothing to say proves nothing.
+
         Raises:
             LinkLost: it is unknown whether the batch arrived.
             InvalidMessage: the other side will never take this batch.

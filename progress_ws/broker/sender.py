@@ -224,9 +224,10 @@ class Sender:
                 ids = await link.put(batch)
             self._backlog.confirm(batch, ids)
             self._confirmed.set()
-            # Only now the link has proved good: some open and refuse whatever they are given.
-            self._last_trouble = None
-            self._backoff.reset()
+            if any(ids):
+                # Only now the link has proved good: some open and refuse whatever they are given.
+                self._last_trouble = None
+                self._backoff.reset()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
         self._room.set()

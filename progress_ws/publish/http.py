@@ -55,7 +55,7 @@ class HttpLink:
             if not entry.is_given_up
         ]
         if not members:
-            return batch.ids
+            return [""] * len(batch.ids)
         kept = [not entry.is_given_up for entry in batch.entries]
         body = b"[%b]" % b",".join(members)
         try:

@@ -270,6 +270,21 @@ async def test_trouble_is_told_while_there_is_some(exchange: Exchange) -> None:
         assert sender.reconnects == 0
 
 
+async def test_what_was_given_up_proves_no_link(exchange: Exchange) -> None:
+    """A link that has nothing to say for it answers at once, whatever is at its other end."""
+    async with sending(exchange) as sender:
+        sender.post(draft("a"))
+        (await exchange.puts(1)).lose("refused")
+        link = await exchange.puts(1, link=2)
+        link.puts[0][1].set_result([""])
+        await eventually(lambda: not len(sender))
+        assert sender.reason() == "refused"
+        sender.post(draft("b"))
+        (await exchange.puts(2, link=2)).confirm()
+        await eventually(lambda: not len(sender))
+        assert sender.reason() != "refused"
+
+
 async def test_attempts_are_spread_and_never_further_apart_than_a_second(
     exchange: Exchange,
 ) -> None:
