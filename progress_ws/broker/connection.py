@@ -39,8 +39,6 @@ BLOCKED_CLOSE_TIMEOUT_S = 0.1
 """A broker in an alarm does not read what it blocks: it would not answer the good-bye."""
 OPEN_GRACE_S = 0.05
 
-_closing: "set[asyncio.Future[None]]" = set()
-
 LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.InvalidStateError)
 """Whatever the library raises when a connection or a channel is gone."""
 
@@ -84,10 +82,7 @@ async def connect(
                 raise LinkLost(f"the connection to RabbitMQ was closed: {exc}") from exc
             raise
         finally:
-            limit_s = BLOCKED_CLOSE_TIMEOUT_S if is_blocked(connection) else CLOSE_TIMEOUT_S
-            with suppress(TimeoutError, *LOSSES):
-                async with asyncio.timeout(limit_s):
-                    await connection.close()
+            await _close(connection)
 
 
 def _is_closed(connection: AbstractConnection) -> bool:
@@ -135,19 +130,28 @@ async def _open(
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_close_unwanted)
-        # Cancelled in its very last step it would leave an open connection that nobody has.
-        asyncio.get_running_loop().call_later(OPEN_GRACE_S, opening.cancel)
+        await _give_up(opening)
         raise
     finally:
         del opening  # it holds its error, whose traceback holds this frame
 
 
-def _close_unwanted(opening: asyncio.Task[aio_pika.Connection]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        closing = asyncio.ensure_future(opening.result().close())
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
+async def _close(connection: AbstractConnection) -> None:
+    """Say good-bye, in a bounded time: cancelled once, the library waits for its end for ever."""
+    limit_s = BLOCKED_CLOSE_TIMEOUT_S if is_blocked(connection) else CLOSE_TIMEOUT_S
+    with suppress(TimeoutError, *LOSSES):
+        async with asyncio.timeout(limit_s):
+            await connection.close()
+
+
+async def _give_up(opening: asyncio.Task[aio_pika.Connection]) -> None:
+    """Let nothing be left of a connection that nobody wants any more."""
+    # Cancelled in its very last step it would leave an open connection that nobody has.
+    await asyncio.wait([opening], timeout=OPEN_GRACE_S)
+    opening.cancel()
+    await asyncio.wait([opening], timeout=CLOSE_TIMEOUT_S)
+    if opening.done() and not opening.cancelled() and opening.exception() is None:
+        await _close(opening.result())
 
 
 @contextmanager
