@@ -3,6 +3,7 @@
 ProgressError
 ├── InvalidMessage    the caller's mistake: a value that no node would accept
 ├── PublishError      not confirmed in time, or refused: the broker's or the network's side
+├── Cancelled         a browser asked the job to stop, and the job asked to be told so
 ├── ProtocolError     the browser's mistake: answered with an error frame or a close code
 └── SettingsError     a setting with a wrong value: stops the start
 """
@@ -43,6 +44,10 @@ class PublishError(ProgressError):
 
     The message may still arrive, once: a timeout does not mean "not sent".
     """
+
+
+class Cancelled(ProgressError):
+    """A browser has asked to stop; raised where a bar was made with `raise_cancelled`."""
 
 
 class ProtocolError(ProgressError):

@@ -5,7 +5,16 @@ import sys
 
 import progress_ws
 
-PUBLIC = ["InvalidMessage", "ProgressError", "PublishError", "Publisher", "new_sid"]
+PUBLIC = [
+    "Bar",
+    "Cancelled",
+    "InvalidMessage",
+    "ProgressError",
+    "PublishError",
+    "Publisher",
+    "new_sid",
+    "track",
+]
 HEAVY = ("aiohttp", "aio_pika", "aiormq", "structlog", "prometheus_client", "uvloop")
 
 

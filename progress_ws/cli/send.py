@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from progress_ws.cli import target
 from progress_ws.cli.lines import lines
 from progress_ws.core.codec import decode
 from progress_ws.errors import InvalidMessage
+from progress_ws.publish import target
 from progress_ws.publish.publisher import Publisher
 
 UNDERWAY = 1000

@@ -9,11 +9,11 @@ from asyncio import FIRST_COMPLETED
 from collections.abc import Mapping
 
 from progress_ws.broker.seam import NOT_YET, Feed
-from progress_ws.cli import target
 from progress_ws.core import codec
 from progress_ws.core.intake import Delivery
 from progress_ws.core.message import SID_RULE, Message, is_sid
 from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
+from progress_ws.publish import target
 
 CONNECT_TIMEOUT_S = 10.0
 LOOK_INTERVAL_S = 0.2

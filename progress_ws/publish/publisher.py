@@ -5,22 +5,30 @@ import logging
 import os
 import re
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from progress_ws.broker.seam import LinkLost, OpenLink
+from progress_ws.broker.seam import NOT_YET, LinkLost, OpenLink
 from progress_ws.broker.sender import Sender
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.core import codec
 from progress_ws.core.message import Draft
+from progress_ws.core.progress import Request, Update
 from progress_ws.errors import ProgressError, SettingsError
+from progress_ws.publish.bar import STALL_S, Bar
+from progress_ws.publish.reporter import Reporter
 
 log = logging.getLogger("progress_ws")
 
 SEND_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 5.0
+SETTLE_TIMEOUT_S = 2.0
+"""What the end of a bar waits for the broker, if that is there."""
+KEY = "progress"
 MAX_MESSAGE_BYTES = 65536
 MAX_BUFFER_BYTES = 16 * 1024 * 1024
 
@@ -63,6 +71,9 @@ class Publisher:
         self._sender: Sender | None = None
         self._running: asyncio.Task[None] | None = None
         self._warned = False
+        self._reporter = Reporter(self._post_update)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self.dropped = 0
         """Posted messages that found the buffer full."""
 
@@ -81,6 +92,7 @@ class Publisher:
     def start(self) -> None:
         """Begin to connect, in the background of the running event loop."""
         if self._sender is None:
+            self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
             self._sender = Sender(self._open_link, max_buffer_bytes=self._max_buffer_bytes)
             self._running = asyncio.create_task(self._sender.run(), name="progress-ws publisher")
 
@@ -92,6 +104,8 @@ class Publisher:
         """
         if self._sender is None or self._running is None:
             return 0
+        self._reporter.end("the publisher was closed")
+        self._reporter.stop()
         sender, running = self._sender, self._running
         self._sender = self._running = None
         try:
@@ -171,6 +185,101 @@ class Publisher:
             if not self._warned:
                 self._warned = True
                 log.warning("the buffer is full, posted messages are dropped from now on")
+
+    def progress(
+        self,
+        sid: str,
+        *,
+        key: str = KEY,
+        total: float | None = None,
+        title: str | None = None,
+        unit: str | None = None,
+        run: str | None = None,
+        attempt: int | None = None,
+        stall_s: float = STALL_S,
+        cancellable: bool = False,
+        raise_cancelled: bool = False,
+        on_cancel: Callable[[], object] | None = None,
+    ) -> Bar:
+        """Begin a bar; as a context manager it ends with its block.
+
+            async with publisher.progress(sid, total=500, title="Report", unit="rows") as bar:
+                bar.advance()
+
+        Args:
+            sid: the session that sees it.
+            key: its name there: one session may have several.
+            total: how many there are to do; None: not known.
+            title: what it is, for people.
+            unit: of what.
+            run: which run of the key it is; by default a new one, greater than all before it.
+            attempt: 1, 2 …: how often the job has been tried.
+            stall_s: seconds of silence after which browsers are told that the job may be dead. A
+                bar that runs speaks three times as often, though nothing advances.
+            cancellable: browsers may ask to stop, and the job looks at `bar.cancelled`.
+            raise_cancelled: likewise, and the next step of the bar raises `Cancelled`.
+            on_cancel: likewise, and this is called when they do.
+
+        Raises:
+            InvalidMessage: no node would accept it; the text names the field.
+        """
+        request = Request(wanted=cancellable, raises=raise_cancelled, on_cancel=on_cancel)
+        self._draft(sid, "", key=key, run=run, stall_s=stall_s)
+        bar = Bar(
+            self,
+            sid,
+            key=key,
+            request=request,
+            total=total,
+            title=title,
+            unit=unit,
+            run=run,
+            attempt=attempt,
+            stall_s=stall_s,
+        )
+        self.report(bar)
+        return bar
+
+    async def flush(self, *, timeout_s: float = SEND_TIMEOUT_S) -> int:
+        """Wait until what was posted is confirmed, for at most `timeout_s` seconds.
+
+        Not while the broker is known to be away: what waits is sent when it is back.
+
+        Returns:
+            how many messages are not confirmed yet.
+        """
+        if self._sender is None:
+            return 0
+        if self.trouble is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._sender.flush()
+        return len(self._sender)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be sent at the moment; None while all is well, or not known yet."""
+        trouble = None if self._sender is None else self._sender.trouble
+        return None if trouble == NOT_YET else trouble
+
+    def report(self, bar: Bar) -> None:
+        """See `Owner.report`."""
+        if threading.get_ident() == self._thread:
+            self._reporter.report(bar)
+        elif self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._reporter.report, bar)
+
+    def settle(self) -> None:
+        """See `Owner.settle`; in an event loop's own thread nobody may wait."""
+
+    async def asettle(self) -> None:
+        """See `Owner.asettle`."""
+        await self.flush(timeout_s=SETTLE_TIMEOUT_S)
+
+    def _post_update(self, bar: Bar, update: Update) -> None:
+        is_final = bar.state.is_final
+        stall_s = None if is_final else bar.stall_s
+        self.post(bar.sid, update, key=bar.key, run=bar.run, final=is_final, stall_s=stall_s)
 
     def _started(self) -> Sender:
         if self._sender is None or self._running is None:

@@ -1,4 +1,4 @@
-"""Where the commands publish to and watch: found in the environment."""
+"""Where this process publishes to: found in the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
