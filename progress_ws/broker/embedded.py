@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, OnSubscribed, ignore
+from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, OnCancel, OnSubscribed, ignore
 from progress_ws.core.backlog import Batch
 from progress_ws.core.intake import Delivery
 
@@ -60,6 +60,9 @@ class EmbeddedLink:
     async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`."""
         self._deliver(Delivery(body, type))
+
+    async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
+        """See `Link.listen`; here publishers come over HTTP, and are told in its answers."""
 
     async def lost(self) -> None:
         """See `Link.lost`; it never is."""

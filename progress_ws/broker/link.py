@@ -1,19 +1,36 @@
 """The link of a publisher to RabbitMQ: every batch one AMQP message, every message confirmed."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from aio_pika import Message
-from aio_pika.abc import AbstractConnection, AbstractExchange, HeadersType
+from aio_pika.abc import (
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    HeadersType,
+)
 
 from progress_ws.broker.connection import connect, end_of, explained, is_blocked, place
-from progress_ws.broker.seam import LinkLost
-from progress_ws.broker.topology import Names, await_history, declare_exchange, find_exchange
+from progress_ws.broker.seam import LinkLost, OnCancel
+from progress_ws.broker.topology import (
+    Names,
+    await_history,
+    declare_exchange,
+    declare_publisher_queue,
+    find_exchange,
+)
+from progress_ws.core import codec
 from progress_ws.core.backlog import Batch
+from progress_ws.core.cancels import TAKEN, CancelRequest, Taken
 from progress_ws.core.message import new_sid
+from progress_ws.errors import InvalidMessage
+
+log = logging.getLogger("progress_ws")
 
 CONTENT_TYPE = "application/json"
 MESSAGE_TYPE, ARRAY_TYPE = "message", "messages"
@@ -42,7 +59,7 @@ async def open_link(
         with suppress(LinkLost):
             await await_history(connection, names)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        link = AmqpLink(connection, await find_exchange(channel, names), url=url)
+        link = AmqpLink(connection, await find_exchange(channel, names), names, url=url)
         connection.close_callbacks.add(link.end)
         channel.close_callbacks.add(link.end)
         yield link
@@ -52,10 +69,16 @@ class AmqpLink:
     """One connection and one confirming channel."""
 
     def __init__(
-        self, connection: AbstractConnection, exchange: AbstractExchange, *, url: str
+        self,
+        connection: AbstractConnection,
+        exchange: AbstractExchange,
+        names: Names,
+        *,
+        url: str,
     ) -> None:
         self._connection = connection
         self._exchange = exchange
+        self._names = names
         self._url = url
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app_id = f"progress-ws/{version('progress-ws')}"
@@ -96,6 +119,23 @@ class AmqpLink:
         message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
         # A key like a message's: where it does not come back, messages would not arrive either.
         await self._publish(message, routing_key=new_sid())
+
+    async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
+        """See `Link.listen`."""
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            try:
+                request = codec.decode(message.body, CancelRequest)
+            except InvalidMessage as exc:
+                log.warning("a cancel request that is none: %s", exc)
+                return
+            if on_cancel(request.sid, request.key):
+                with suppress(LinkLost):  # then the browser is told that nobody listens
+                    await self.announce(TAKEN, codec.encode(Taken(request.request)))
+
+        with explained(self._url):
+            queue = await declare_publisher_queue(self._connection, self._names, publisher)
+            await queue.consume(take, no_ack=True)
 
     async def lost(self) -> None:
         """See `Link.lost`."""

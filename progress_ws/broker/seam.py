@@ -64,6 +64,10 @@ class Unroutable(LinkLost):
     """The broker has no queue to put the message into: nobody is there to hear it."""
 
 
+OnCancel = Callable[[str, str], bool]
+"""Takes a wish to stop for a sid and a key, at once; tells whether anybody here listens to it."""
+
+
 class Feed(Protocol):
     """What brings everything that is published to this node."""
 
@@ -106,6 +110,13 @@ class Link(Protocol):
 
     async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own, unnumbered; return once it is confirmed."""
+
+    async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
+        """Call `on_cancel` with what browsers ask of this publisher, until the link ends.
+
+        Raises:
+            LinkRefused: it cannot be listened here; publishing goes on.
+        """
 
     async def lost(self) -> None:
         """Wait until the connection ends, and raise `LinkLost`."""

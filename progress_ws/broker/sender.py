@@ -1,6 +1,7 @@
 """Confirmed, numbered, batched publishing over whatever link there is."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +14,7 @@ from progress_ws.broker.seam import (
     Link,
     LinkLost,
     LinkRefused,
+    OnCancel,
     OpenLink,
     Unroutable,
     first_loss,
@@ -24,6 +26,8 @@ from progress_ws.core.backoff import Backoff
 from progress_ws.core.intake import LAST, Last
 from progress_ws.core.message import Draft
 from progress_ws.errors import InvalidMessage, PublishError
+
+log = logging.getLogger("progress_ws")
 
 OPEN_TIMEOUT_S = 10.0
 SILENCE_S = 0.5
@@ -63,6 +67,9 @@ class Sender:
         self._confirmed = asyncio.Event()
         self._more = asyncio.Event()
         self._room = asyncio.Event()
+        self._on_cancel: OnCancel | None = None
+        self._listens = asyncio.Event()
+        self._cannot_listen = ""
 
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet, and that somebody still wants sent."""
@@ -126,6 +133,11 @@ class Sender:
                 for entry in entries:
                     self._backlog.give_up(entry)
                 self._room.set()
+
+    def listen(self, on_cancel: OnCancel) -> None:
+        """From now on call this with what browsers ask of this publisher."""
+        self._on_cancel = on_cancel
+        self._listens.set()
 
     def reason(self) -> str:
         """Say why what waits is not confirmed."""
@@ -198,6 +210,7 @@ class Sender:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.lost())
                 group.create_task(self._say_last_when_silent())
+                group.create_task(self._listen(link))
                 while True:
                     while (batch := self._backlog.take()) is None:
                         self._more.clear()
@@ -205,6 +218,17 @@ class Sender:
                     await self._put(link, batch)
         except* LinkLost as lost:
             raise first_loss(lost) from None
+
+    async def _listen(self, link: Link) -> None:
+        """Hear what browsers ask for, as soon as anybody here wants to."""
+        await self._listens.wait()
+        assert self._on_cancel is not None
+        try:
+            await link.listen(self.publisher, self._on_cancel)
+        except LinkRefused as exc:
+            if str(exc) != self._cannot_listen:
+                self._cannot_listen = str(exc)
+                log.warning("nothing can be cancelled: %s", exc)
 
     async def _say_last_when_silent(self) -> None:
         """Beside what is sent and never before it: a broker in an alarm lets nothing through."""

@@ -25,6 +25,8 @@ from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
 NODE_QUEUE_BYTES = 64 * 1024 * 1024
 """What may wait on the broker for a node that does not read; beyond it the oldest go first."""
 PREFETCH = 500
+PUBLISHER_QUEUE_LENGTH = 1000
+"""Cancel requests that may wait for a publisher that stands still."""
 
 SEGMENTS = 16
 MIN_SEGMENT_BYTES = 1024 * 1024
@@ -57,6 +59,15 @@ class Names:
     def history(self) -> str:
         """The stream that remembers what crosses the exchange."""
         return f"{self.prefix}.history"
+
+    @property
+    def control(self) -> str:
+        """The direct exchange of cancel requests; the routing key is the publisher's name."""
+        return f"{self.prefix}.control"
+
+    def publisher_queue(self) -> str:
+        """A fresh name for each connection; see `node_queue`."""
+        return f"{self.prefix}.pub.{secrets.token_hex(8)}"
 
     def node_queue(self, node: str) -> str:
         """A fresh name for each connection.
@@ -124,6 +135,56 @@ async def declare_node_queue(
             f"a right is missing: a node needs configure, write and read on "
             f"'{names.prefix}.node.*' and read on {names.exchange!r} "
             f"({str(exc).replace(name, f'{names.prefix}.node.*')})"  # the same at every attempt
+        ) from exc
+    return queue
+
+
+async def declare_control(connection: AbstractConnection, names: Names) -> None:
+    """Declare the exchange of cancel requests; whoever may not, takes it as it is.
+
+    Raises:
+        LinkRefused: it exists and is of another kind.
+    """
+    try:
+        channel = await connection.channel()
+        await channel.declare_exchange(names.control, ExchangeType.DIRECT, durable=True)
+    except ChannelPreconditionFailed as exc:
+        raise LinkRefused(
+            f"the exchange {names.control!r} exists, but is not a durable direct exchange: delete "
+            f"it, or set PROGRESS_WS_PREFIX to another name ({exc})"
+        ) from exc
+    except ChannelAccessRefused:
+        pass
+
+
+async def declare_publisher_queue(
+    connection: AbstractConnection, names: Names, publisher: str
+) -> AbstractQueue:
+    """Declare a publisher's own queue under a fresh name and bind it to the cancel requests.
+
+    Raises:
+        LinkRefused: the user lacks a right, or no node has made the exchange.
+    """
+    name = names.publisher_queue()
+    try:
+        channel = await connection.channel(publisher_confirms=False)
+        queue = await channel.declare_queue(
+            name,
+            exclusive=True,
+            auto_delete=True,
+            arguments={"x-max-length": PUBLISHER_QUEUE_LENGTH, "x-overflow": "drop-head"},
+        )
+        await queue.bind(names.control, routing_key=publisher)
+    except ChannelAccessRefused as exc:
+        raise LinkRefused(
+            f"a right is missing: to be cancelled a publisher needs configure, write and read on "
+            f"'{names.prefix}.pub.*' and read on {names.control!r} "
+            f"({str(exc).replace(name, f'{names.prefix}.pub.*')})"
+        ) from exc
+    except ChannelNotFoundEntity as exc:
+        raise LinkRefused(
+            f"the exchange {names.control!r} does not exist: start a node whose user has the right "
+            "to configure it, or declare it (direct, durable)"
         ) from exc
     return queue
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 
-from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel
 from progress_ws.core import codec
 from progress_ws.core.backlog import Batch
 from progress_ws.errors import InvalidMessage
@@ -16,8 +16,14 @@ REQUEST_TIMEOUT_S = 15.0
 """Longer than a node waits for its broker: the node's own answer says more than a timeout."""
 
 
+class _Wish(msgspec.Struct):
+    sid: str
+    key: str
+
+
 class _Accepted(msgspec.Struct):
     ids: list[str]
+    cancel: list[_Wish] = []
 
 
 class _Problem(msgspec.Struct):
@@ -43,6 +49,7 @@ class HttpLink:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
+        self._on_cancel: OnCancel | None = None
 
     async def put(self, batch: Batch) -> list[str]:
         """See `Link.put`. The node numbers; our own number makes a repetition harmless.
@@ -70,6 +77,10 @@ class HttpLink:
     async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`; here the node numbers, and tells its last number itself."""
 
+    async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
+        """See `Link.listen`; a node's answers bring them."""
+        self._on_cancel = on_cancel
+
     async def lost(self) -> None:
         """See `Link.lost`; each request finds out for itself."""
         await asyncio.get_running_loop().create_future()
@@ -78,12 +89,15 @@ class HttpLink:
         body = await response.read()
         if response.status == 202:
             try:
-                ids = codec.decode(body, _Accepted).ids
+                accepted = codec.decode(body, _Accepted)
             except InvalidMessage:
-                ids = []
-            if len(ids) != count:
+                accepted = _Accepted([])
+            if len(accepted.ids) != count:
                 raise LinkLost(f"{self._url} answered 202, but not as a node does")
-            return ids
+            for wish in accepted.cancel:
+                if self._on_cancel is not None:
+                    self._on_cancel(wish.sid, wish.key)
+            return accepted.ids
         try:
             problem = codec.decode(body, _Problem)
         except InvalidMessage:

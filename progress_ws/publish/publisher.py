@@ -265,9 +265,9 @@ class Publisher:
     def report(self, bar: Bar) -> None:
         """See `Owner.report`."""
         if threading.get_ident() == self._thread:
-            self._reporter.report(bar)
+            self._report(bar)
         elif self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._reporter.report, bar)
+            self._loop.call_soon_threadsafe(self._report, bar)
 
     def settle(self) -> None:
         """See `Owner.settle`; in an event loop's own thread nobody may wait."""
@@ -275,6 +275,11 @@ class Publisher:
     async def asettle(self) -> None:
         """See `Owner.asettle`."""
         await self.flush(timeout_s=SETTLE_TIMEOUT_S)
+
+    def _report(self, bar: Bar) -> None:
+        if bar.request.wanted and self._sender is not None:
+            self._sender.listen(self._reporter.cancel)
+        self._reporter.report(bar)
 
     def _post_update(self, bar: Bar, update: Update) -> None:
         is_final = bar.state.is_final

@@ -36,6 +36,18 @@ class Reporter:
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="progress-ws bars")
 
+    def cancel(self, sid: str, key: str) -> bool:
+        """Tell a bar that a browser has asked to stop; return whether one listens to that."""
+        listening = [
+            bar for bar in self._bars if (bar.sid, bar.key) == (sid, key) and bar.request.wanted
+        ]
+        for bar in listening:
+            try:
+                bar.request.make()
+            except Exception:
+                log.exception("on_cancel of the bar %r has failed", key)
+        return bool(listening)
+
     def end(self, error: str) -> None:
         """End all that still run as failed: whoever would have ended them is gone."""
         for bar in sorted(self._bars, key=lambda bar: len(bar.key)):  # parents end their children

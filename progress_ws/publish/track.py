@@ -1,7 +1,7 @@
 """`track`: a bar around a loop, in one word."""
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol, TypeVar, overload
@@ -81,7 +81,7 @@ def track(
         InvalidMessage: no node would accept it; the text names the field.
     """
     sid = sid or os.environ.get("PROGRESS_WS_SID") or None
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     begin: Callable[[], Any] = nullcontext
     if sid is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from progress_ws import InvalidMessage, PublishError
 from progress_ws.broker import sender as module
-from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel
 from progress_ws.broker.sender import BufferFull, Sender
 from progress_ws.core import codec
 from progress_ws.core.backlog import Batch
@@ -27,12 +27,14 @@ class HandHeldLink:
     """A link whose every outcome is given by the test."""
 
     trouble: str | None = None
+    refuses_to_listen = False
 
     def __init__(self) -> None:
         self.puts: list[tuple[Batch, asyncio.Future[list[str]]]] = []
         self.values: list[list[Any]] = []
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.announced: list[tuple[str, bytes]] = []
+        self.listening: list[tuple[str, OnCancel]] = []
 
     async def put(self, batch: Batch) -> list[str]:
         outcome: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
@@ -42,6 +44,11 @@ class HandHeldLink:
 
     async def announce(self, type: str, body: bytes) -> None:
         self.announced.append((type, body))
+
+    async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
+        self.listening.append((publisher, on_cancel))
+        if self.refuses_to_listen:
+            raise LinkRefused("a right is missing")
 
     async def lost(self) -> None:
         await self.gone
@@ -635,6 +642,36 @@ async def test_without_a_link_there_is_nothing_to_announce_over(exchange: Exchan
 
 
 # -- bugs ---------------------------------------------------------------------------------------
+
+
+# -- being cancelled ----------------------------------------------------------------------------
+
+
+async def test_it_listens_over_each_link_once_somebody_wants_to(exchange: Exchange) -> None:
+    async with sending(exchange) as sender:
+        first = await exchange.link()
+        await asyncio.sleep(0)
+        assert not first.listening
+        sender.listen(lambda _sid, _key: True)
+        await eventually(lambda: first.listening)
+        first.lose()
+        second = await exchange.link(2)
+        await eventually(lambda: second.listening)
+        assert second.listening[0][0] == sender.publisher
+
+
+async def test_who_may_not_listen_publishes_all_the_same(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(HandHeldLink, "refuses_to_listen", True)
+    async with sending(exchange) as sender:
+        sender.listen(lambda _sid, _key: True)
+        sender.post(draft("a"))
+        (await exchange.puts(1)).confirm()
+        await eventually(lambda: not len(sender))
+        exchange.links[0].lose()
+        await eventually(lambda: len(exchange.links) == 2 and exchange.links[1].listening)
+    assert caplog.text.count("a right is missing") == 1
 
 
 async def test_a_bug_in_a_link_keeps_nobody_waiting(exchange: Exchange) -> None:
