@@ -152,14 +152,16 @@ def _checked(message: Message, max_message_bytes: int) -> Item:
     return flaw
 
 
-def decode_drafts(body: bytes, *, max_message_bytes: int) -> list[Draft]:
+def decode_drafts(
+    body: bytes, *, max_message_bytes: int, max_stall_s: float = math.inf
+) -> list[Draft]:
     """Read the body of a publish request: one draft or an array of them, all of them right.
 
     Raises:
         InvalidMessage: naming the first wrong field and, in an array, the index of its member.
     """
     if not _is_array(body):
-        return [_read(body, Draft, max_message_bytes)]
+        return [_read_draft(body, max_message_bytes, max_stall_s)]
     members = _split(body)
     if len(members) > MAX_MEMBERS:
         detail = f"{len(members)} messages in one request, at most {MAX_MEMBERS} are allowed"
@@ -167,11 +169,19 @@ def decode_drafts(body: bytes, *, max_message_bytes: int) -> list[Draft]:
     drafts = []
     for index, member in enumerate(members):
         try:
-            drafts.append(_read(member, Draft, max_message_bytes))
+            drafts.append(_read_draft(member, max_message_bytes, max_stall_s))
         except InvalidMessage as exc:
             exc.index = index
             raise
     return drafts
+
+
+def _read_draft(text: bytes | msgspec.Raw, max_message_bytes: int, max_stall_s: float) -> Draft:
+    draft = _read(text, Draft, max_message_bytes)
+    if draft.stall_s is not None and draft.stall_s > max_stall_s:
+        detail = f"stall_s must be at most {max_stall_s:g} seconds, the node's history time"
+        raise InvalidMessage(detail, reason="bad_stall_s", field="stall_s")
+    return draft
 
 
 def _is_array(body: bytes) -> bool:

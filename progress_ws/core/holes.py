@@ -46,7 +46,7 @@ class Holes:
     def __len__(self) -> int:
         return len(self._holes)
 
-    def __contains__(self, publisher: str) -> bool:
+    def __contains__(self, publisher: object) -> bool:
         return publisher in self._holes
 
     @property

@@ -1,11 +1,12 @@
 """Which outboxes are attached to which session of this node; delivery to them."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from progress_ws.core.message import Message
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox, Update, stalled_frame
+from progress_ws.core.silence import Stall
 
 
 class Hub:
@@ -61,6 +62,14 @@ class Hub:
         for outbox in outboxes:
             outbox.offer(update)
         self.delivered += len(outboxes)
+
+    def stalled(self, stalls: Iterable[Stall]) -> None:
+        """Tell the browsers of some keys that their publishers fell silent."""
+        for stall in stalls:
+            if (outboxes := self._attached.get(stall.sid)) is not None:
+                frame = stalled_frame(stall)
+                for outbox in outboxes:
+                    outbox.stalled(stall.sid, stall.key, frame)
 
     def gap(self, sid: str) -> None:
         """Tell the browsers of a session that something may be missing, for good."""

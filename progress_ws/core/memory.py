@@ -5,6 +5,7 @@ the node catches up after a gap; or *repaired*, when a hole in one publisher's n
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 from progress_ws.core.history import LONG_AGO, History
@@ -13,10 +14,13 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.message import Message, Number, Numbered
 from progress_ws.core.numbers import Numbers
 from progress_ws.core.replay import Replay
+from progress_ws.core.silence import Silence, Stall
 
 MARGIN_S = 60.0
 """How much earlier than the newest id of a position a node must have begun to hear everything: of
 two publishers one may be ahead on one node and behind on another."""
+LONGEST_SILENCE_S = 300.0
+"""Where there is no history, whose time a promise of news cannot exceed."""
 SKEW_S = 1.0
 """By so much a message may come to the stream later than to a node."""
 
@@ -28,6 +32,9 @@ class Memory:
         numbers: which have been received.
         history: what is retained.
         holes: what is missing at the moment.
+        silence: which publishers promised news and fell silent.
+        longest_silence_s: what can be promised at most; of what came over the exchange, a longer
+            promise counts as this one.
         repeated: messages dropped because their number had been received before.
         stale: messages dropped because a later run had begun, or theirs had ended, or because they
             repeated a `dedupe`.
@@ -49,6 +56,8 @@ class Memory:
         self.holes = Holes()
         self.watches_holes = False
         """Whether a hole can be repaired; where it cannot, nothing is held back."""
+        self.longest_silence_s = history.max_age_s if history.is_on else LONGEST_SILENCE_S
+        self.silence = Silence(longest_s=self.longest_silence_s, clock=clock)
         self.margin_s = margin_s
         self.repeated = self.stale = self.lost = 0
         self.is_current = self.has_begun = False
@@ -80,7 +89,17 @@ class Memory:
 
     def replay(self, sid: str, after: dict[str, int] | None) -> Replay | None:
         """Begin to read what a browser has missed; None where nothing is retained."""
-        return Replay(self.history, sid, after or {}) if self.history.is_on else None
+        if not self.history.is_on:
+            return None
+        return Replay(self.history, sid, after or {}, stalled=partial(self.stalled, sid))
+
+    def stalled(self, sid: str) -> list[Stall]:
+        """Return the keys of a session that are silent now, of those that are retained."""
+        return [
+            stall
+            for stall in self.silence.stalled(sid)
+            if not self.history.is_on or self.history.current(sid, stall.key) is not None
+        ]
 
     def ahead(self, after: dict[str, int] | None) -> dict[str, int]:
         """Return the part of a position that this node has not reached itself."""
@@ -133,6 +152,11 @@ class Memory:
         for publisher in self.holes.overdue(now_s):
             for item in self.holes.let_go(publisher, self.numbers.last(publisher)):
                 self._accept(item, now_s)
+
+    def tell_stalled(self, *, sent: int, heard: int) -> None:
+        """Tell the browsers who has broken a promise of news; see `Silence.find`."""
+        if self.is_current:
+            self._hub.stalled(self.silence.find(sent=sent, heard=heard, held=self.holes))
 
     def fallen_silent(self) -> list[Number]:
         """Return numbers that other nodes should have heard of by now."""
@@ -198,6 +222,7 @@ class Memory:
     def caught_up(self, since_s: float) -> None:
         """Everything that came since then has been received by now, gaps included."""
         self.is_current = self.has_begun = True
+        self.silence.restart()
         # What follows something that was lost has been received: it is not recalled any more.
         self._whole_since_s = max(min(self._whole_since_s, since_s), self._lost_s)
         heard_of, self._heard_of = self._heard_of, {}
@@ -213,6 +238,7 @@ class Memory:
         self._whole_since_s = self._lost_s = self._clock()
         self._heard_of = {}
         self.is_current = self.has_begun = True
+        self.silence.restart()
         self._hub.gap_everywhere()
 
     def _is_watched(self, publisher: str) -> bool:
@@ -246,5 +272,6 @@ class Memory:
             self.stale += 1
             return None
         place = self.history.add(message, number=number, arrived_s=arrived_s)
+        self.silence.heard(message, number)
         self._hub.deliver(message)
         return place

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from progress_ws.core import codec
 from progress_ws.core.message import Message, parse_id, supersedes
+from progress_ws.core.silence import Stall
 
 MAX_BYTES = 16 * 1024 * 1024
 """Above the largest publish request (8 MiB): one burst costs no healthy browser its socket."""
@@ -47,8 +48,11 @@ class Source(Protocol):
     sid: str
     lost: bool
 
-    def take(self, room: int) -> list[Update]:
-        """Return the next, about so many bytes; none at the end."""
+    def take(self, room: int) -> list[Update | bytes]:
+        """Return the next, about so many bytes; none at the end.
+
+        Messages, and after the last one the frames of those keys that are silent then.
+        """
 
     def await_latest(self) -> None:
         """Note that there is one more to come to."""
@@ -90,6 +94,8 @@ class Outbox:
     def offer(self, update: Update) -> None:
         """Add a message; it takes the place of an older one of its key, at the end."""
         message = update.message
+        if message.key is not None:
+            self._take_out((message.sid, message.key, "stalled"))
         if (source := self._replays.get(message.sid)) is not None:
             source.await_latest()
             return
@@ -115,11 +121,15 @@ class Outbox:
         """Tell that messages of a session may be missing here; a later one replaces it."""
         if self._messages_only:
             return
-        frame, slot = _gap(sid), (sid, None)
-        size = len(frame) + FRAME_OVERHEAD_BYTES
-        if self._waiting.pop(slot, None) is not None:
-            self._bytes -= size
-        self._append(slot, frame, size)
+        self._replace((sid, None), _gap(sid))
+
+    def stalled(self, sid: str, key: str, frame: bytes) -> None:
+        """Tell that the publisher of a key fell silent; its next message takes this out again.
+
+        A replay tells it at its own end, if it is still so.
+        """
+        if not self._messages_only and sid not in self._replays:
+            self._replace((sid, key, "stalled"), frame)
 
     def replay(self, source: Source, *, ahead: dict[str, int]) -> None:
         """Add a replay, behind what waits; the session's live messages follow after its end.
@@ -181,7 +191,9 @@ class Outbox:
             source = self._running.popleft()
             if self._replays.get(source.sid) is not source:
                 continue  # forgotten meanwhile
-            taken: list[Update | bytes] = [*source.take(TAKE_BYTES)]
+            taken = source.take(TAKE_BYTES)
+            if self._messages_only:
+                taken = [item for item in taken if isinstance(item, Update)]
             if taken:
                 self._running.append(source)
             else:
@@ -207,6 +219,16 @@ class Outbox:
             del self._ahead[message.sid]
         return False
 
+    def _replace(self, slot: object, frame: bytes) -> None:
+        """Add a frame, at the end, in the place of the one in its slot."""
+        self._take_out(slot)
+        self._append(slot, frame, len(frame) + FRAME_OVERHEAD_BYTES)
+
+    def _take_out(self, slot: object) -> None:
+        frame = self._waiting.pop(slot, None)
+        if isinstance(frame, bytes):
+            self._bytes -= len(frame) + FRAME_OVERHEAD_BYTES
+
     def _append(self, slot: object, item: Update | Source | bytes, size: int) -> None:
         if self._closed:
             return
@@ -221,3 +243,9 @@ class Outbox:
 
 def _gap(sid: str) -> bytes:
     return codec.frame("gap", sid=sid)
+
+
+def stalled_frame(stall: Stall) -> bytes:
+    """Encode the `stalled` frame."""
+    silent_s = round(stall.silent_s, 1)
+    return codec.frame("stalled", sid=stall.sid, key=stall.key, silent_s=silent_s)

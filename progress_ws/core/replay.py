@@ -1,7 +1,10 @@
 """What a browser missed, read from history while its socket drains."""
 
+from collections.abc import Callable, Iterator
+
 from progress_ws.core.history import History
-from progress_ws.core.outbox import FRAME_OVERHEAD_BYTES, Update
+from progress_ws.core.outbox import FRAME_OVERHEAD_BYTES, Update, stalled_frame
+from progress_ws.core.silence import Stall
 
 
 class Replay:
@@ -12,12 +15,22 @@ class Replay:
     and a long replay fills no mailbox. What has gone from history may have been younger than what
     is still there, since final messages go last: so the cursor never jumps.
 
+    Behind the last message come the keys whose publishers are silent at that moment.
+
     Attributes:
         sid: the session.
         lost: something went from history before it could be read, since this was last asked.
     """
 
-    def __init__(self, history: History, sid: str, positions: dict[str, int]) -> None:
+    def __init__(
+        self,
+        history: History,
+        sid: str,
+        positions: dict[str, int],
+        *,
+        stalled: Callable[[], list[Stall]],
+    ) -> None:
+        """`stalled` returns the keys of the session that are silent now."""
         self.sid = sid
         self.lost = False
         self._history = history
@@ -26,13 +39,18 @@ class Replay:
         session = history.session(sid)
         self._latest = 0 if session is None else session.latest
         self._edge = history.edge(sid)
+        self._stalled = stalled
+        self._told: set[tuple[str, float]] = set()
 
     def await_latest(self) -> None:
         """Note that a message has just been added: the replay has to come to it."""
         self._latest = self._history.ordinal
 
-    def take(self, room: int) -> list[Update]:
-        """Return the next messages, about `room` bytes of them; none once it has caught up."""
+    def take(self, room: int) -> list[Update | bytes]:
+        """Return what comes next, about `room` bytes of it; nothing once it has caught up."""
+        return [*self._messages(room)] or [*self._stalls(room)]
+
+    def _messages(self, room: int) -> list[Update]:
         session = self._history.session(self.sid)
         if session is not None and session.edge > max(self._cursor, self._edge):
             self.lost = True
@@ -49,3 +67,15 @@ class Replay:
             self.lost = True
             self._edge = self._latest
         return taken
+
+    def _stalls(self, room: int) -> Iterator[bytes]:
+        for stall in self._stalled():
+            silence = stall.key, stall.since_s
+            if silence in self._told:
+                continue
+            if room <= 0:
+                return
+            self._told.add(silence)
+            frame = stalled_frame(stall)
+            room -= len(frame) + FRAME_OVERHEAD_BYTES
+            yield frame

@@ -9,7 +9,7 @@ from progress_ws.core import codec
 from progress_ws.core.message import new_sid
 from progress_ws.errors import InvalidMessage, PublishError
 from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
-from progress_ws.node.keys import BODIES, CLUSTER, SENDER, SETTINGS
+from progress_ws.node.keys import BODIES, CLUSTER, MEMORY, SENDER, SETTINGS
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
@@ -24,7 +24,9 @@ async def post_messages(request: web.Request) -> web.StreamResponse:
         return refusal
     try:
         drafts = codec.decode_drafts(
-            await request.app[BODIES].read(request), max_message_bytes=settings.max_message_bytes
+            await request.app[BODIES].read(request),
+            max_message_bytes=settings.max_message_bytes,
+            max_stall_s=request.app[MEMORY].longest_silence_s,
         )
         ids = await request.app[SENDER].send(
             drafts, timeout_s=settings.publish_timeout_seconds, wait_for_room=False

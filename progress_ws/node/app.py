@@ -19,6 +19,7 @@ from progress_ws.node.parts import Parts, build
 from progress_ws.node.problems import as_problems
 from progress_ws.node.readiness import Readiness
 from progress_ws.node.settings import Settings
+from progress_ws.node.stalls import watch_silence
 from progress_ws.node.tasks import Owner
 from progress_ws.node.upgrade import progress_socket
 
@@ -62,6 +63,7 @@ async def _run(parts: Parts, lag: Lag, app: web.Application) -> AsyncIterator[No
     owner.start("sender", parts.sender.run())
     owner.start("heartbeat", parts.pulse.run())
     owner.start("recovery", parts.recovery.run())
+    owner.start("silence", watch_silence(parts.memory, parts.intake, parts.pulse))
     owner.start("lag", lag.run())
     yield
     try:

@@ -84,6 +84,7 @@ class NodeCollector(Collector):
         yield self._gauge("history_messages", "Retained messages.", len(memory.history))
         yield self._gauge("history_sessions", "Sids with any of them.", memory.history.sessions)
         yield self._gauge("history_bytes", "What they take.", memory.history.size)
+        yield self._count("stalls", "Publishers that fell silent.", memory.silence.stalls)
         yield self._gauge("holes", "Publishers with missing numbers.", len(memory.holes))
         yield self._counts(
             "catch_ups", "Readings of the stream after a gap.", "result", recovery.catch_ups

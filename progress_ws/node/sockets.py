@@ -22,7 +22,7 @@ from progress_ws.core.frames import (
 )
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox, Update, stalled_frame
 from progress_ws.core.quota import FrameQuota
 from progress_ws.errors import ProtocolError
 
@@ -245,6 +245,9 @@ class Socket:
         self._hub.attach(sid, self._outbox)
         if (replay := self._memory.replay(sid, after)) is not None:
             self._outbox.replay(replay, ahead=self._memory.ahead(after))
+            return
+        for stall in self._memory.stalled(sid):
+            self._outbox.stalled(stall.sid, stall.key, stalled_frame(stall))
 
     def _say(self, type: str, **fields: object) -> None:
         self._outbox.push(codec.frame(type, **fields))

@@ -20,7 +20,8 @@ class Node:
     def __init__(self, *, messages_only: bool = False, max_bytes: int = 10**9) -> None:
         self.hub = Hub()
         history = History(max_age_s=300, max_bytes=max_bytes, clock=lambda: 0.0)
-        self.memory = Memory(history, self.hub, clock=lambda: 0.0)
+        self.now_s = 0.0
+        self.memory = Memory(history, self.hub, clock=lambda: self.now_s)
         self.memory.begins()
         self.overflows = 0
         self.box = Outbox(on_overflow=self._overflow, messages_only=messages_only, max_bytes=10**6)
@@ -33,6 +34,12 @@ class Node:
         self.sent += 1
         made = message(value, sid=sid, id=f"p-{self.sent}", **fields)
         self.memory.receive(Numbered(Number("p", self.sent), made))
+
+    def fall_silent(self) -> None:
+        """Let every promise of news be broken."""
+        self.now_s += 10
+        for beat in (0, 1):
+            self.memory.tell_stalled(sent=beat, heard=beat)
 
     def attach(self, sid: str = SID, **positions: int) -> None:
         self.hub.attach(sid, self.box)
@@ -214,3 +221,118 @@ def test_a_closed_mailbox_replays_nothing() -> None:
     node.publish()
     node.attach()
     assert node.drain() == []
+
+
+# -- publishers that fell silent ------------------------------------------------------------------
+
+PROMISE = {"key": "k", "stall_s": 5}
+
+
+def test_silence_is_told_behind_what_is_retained() -> None:
+    node = Node()
+    node.publish(**PROMISE)
+    node.publish()
+    node.fall_silent()
+    node.attach()
+    assert node.drain() == [1, 2, "stalled"]
+    node.publish(**PROMISE)
+    assert node.drain() == [-3]
+
+
+def test_silence_that_has_ended_when_the_replay_ends_is_not_told() -> None:
+    node = Node()
+    node.publish(**PROMISE)
+    for _ in range(3):
+        node.publish(BIG)
+    node.fall_silent()
+    node.attach()
+    assert node.take() == [1, 2, 3]
+    node.publish(**PROMISE)
+    assert node.drain() == [4, 5]
+
+
+def test_silence_that_begins_during_a_replay_is_told_at_its_end_once() -> None:
+    node = Node()
+    node.publish(**PROMISE)
+    for _ in range(3):
+        node.publish(BIG)
+    node.attach()
+    assert node.take() == [1, 2, 3]
+    node.fall_silent()
+    assert node.drain() == [4, "stalled"]
+
+
+def test_far_more_silent_keys_than_one_write_takes_are_told_once_each_and_fill_no_mailbox() -> None:
+    node = Node()
+    for n in range(9000):
+        node.publish(key=f"k{n}", stall_s=5)
+    node.fall_silent()
+    node.attach()
+    told: list[Any] = []
+    while some := node.take():
+        assert len(some) < 1000
+        told += some
+    assert told == [*range(1, 9001), *["stalled"] * 9000]
+    assert node.overflows == 0
+
+
+def test_silence_between_two_silences_of_one_replay_is_told_again() -> None:
+    node = Node()
+    for n in range(1000):
+        node.publish(key=f"k{n}", stall_s=5)
+    node.fall_silent()
+    node.attach()
+    while "stalled" not in (some := node.take()):
+        pass
+    first = some.count("stalled")
+    assert first < 1000
+    node.publish(key="k0", stall_s=5)
+    node.fall_silent()
+    assert node.drain() == [1001, *["stalled"] * (1000 - first + 1)]
+
+
+def test_silence_waits_in_one_slot_and_goes_with_the_next_message_of_its_key() -> None:
+    node = Node()
+    node.hub.attach(SID, node.box)
+    node.publish(**PROMISE)
+    node.fall_silent()
+    assert node.drain() == [-1, "stalled"]
+    node.publish(**PROMISE)
+    node.fall_silent()
+    assert len(node.box) == 2
+    node.publish(key="other")
+    node.publish(**PROMISE)
+    assert node.drain() == [-3, -4]
+    assert node.box._bytes == 0
+
+
+def test_silence_that_waits_goes_with_a_message_that_a_replay_comes_to() -> None:
+    node = Node()
+    node.hub.attach(SID, node.box)
+    node.publish(**PROMISE)
+    node.fall_silent()
+    node.attach()
+    node.publish(**PROMISE)
+    assert node.drain() == [-1, 2]
+
+
+def test_the_article_s_front_ends_are_not_told_of_silence() -> None:
+    node = Node(messages_only=True)
+    node.hub.attach(SID, node.box)
+    node.publish(**PROMISE)
+    node.fall_silent()
+    assert node.drain() == [-1]
+    node.attach()
+    assert node.drain() == [1]
+    node.publish()
+    assert node.drain() == [-2]
+
+
+def test_silence_of_a_key_whose_message_has_gone_is_not_told() -> None:
+    node = Node(max_bytes=40_000)
+    node.publish(**PROMISE)
+    node.fall_silent()
+    for _ in range(20):
+        node.publish("x" * 1000)
+    node.attach()
+    assert "stalled" not in node.drain()

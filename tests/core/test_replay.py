@@ -25,7 +25,7 @@ class Store:
         self.history.add(made, number=Number("p", seq), arrived_s=self.now_s)
 
     def replay(self, **positions: int) -> Replay:
-        return Replay(self.history, SID, positions)
+        return Replay(self.history, SID, positions, stalled=list)
 
 
 @pytest.fixture
