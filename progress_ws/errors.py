@@ -56,13 +56,17 @@ class ProtocolError(ProgressError):
     Attributes:
         code: the `code` of the error frame ("bad_frame", "bad_sid", …).
         sid: the sid that the frame named, where it named one.
+        key: likewise the key.
     """
 
-    def __init__(self, code: str, detail: str, *, sid: str | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, *, sid: str | None = None, key: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.sid = sid
+        self.key = key
 
 
 class SettingsError(ProgressError):

@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from progress_ws.broker.seam import NOT_YET, Deliver, LinkLost, OnCancel, OnSubscribed, ignore
+from progress_ws.broker.seam import (
+    NOT_YET,
+    Deliver,
+    LinkLost,
+    OnCancel,
+    OnSubscribed,
+    Unroutable,
+    ignore,
+)
 from progress_ws.core.backlog import Batch
 from progress_ws.core.intake import Delivery
 
@@ -63,6 +71,10 @@ class EmbeddedLink:
 
     async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
         """See `Link.listen`; here publishers come over HTTP, and are told in its answers."""
+
+    async def ask(self, type: str, body: bytes, *, to: str) -> None:
+        """See `Link.ask`; inside one process all publish through its node."""
+        raise Unroutable("nobody listens at the embedded broker")
 
     async def lost(self) -> None:
         """See `Link.lost`; it never is."""

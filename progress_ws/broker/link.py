@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from aio_pika import Message
 from aio_pika.abc import (
+    AbstractChannel,
     AbstractConnection,
     AbstractExchange,
     AbstractIncomingMessage,
@@ -20,8 +21,10 @@ from progress_ws.broker.seam import LinkLost, OnCancel
 from progress_ws.broker.topology import (
     Names,
     await_history,
+    declare_control,
     declare_exchange,
     declare_publisher_queue,
+    find_control,
     find_exchange,
 )
 from progress_ws.core import codec
@@ -54,6 +57,7 @@ async def open_link(
     async with connect(url, name=name) as connection:
         if declare:
             await declare_exchange(connection, names)
+            await declare_control(connection, names)
         # A broker that has just started confirms what its stream does not get yet. One whose stream
         # does not come back must not silence everybody for that: then it is published without.
         with suppress(LinkLost):
@@ -80,6 +84,9 @@ class AmqpLink:
         self._exchange = exchange
         self._names = names
         self._url = url
+        self._asking: AbstractChannel | None = None
+        self._control: AbstractExchange | None = None
+        self._finding = asyncio.Lock()
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app_id = f"progress-ws/{version('progress-ws')}"
 
@@ -136,6 +143,19 @@ class AmqpLink:
         with explained(self._url):
             queue = await declare_publisher_queue(self._connection, self._names, publisher)
             await queue.consume(take, no_ack=True)
+
+    async def ask(self, type: str, body: bytes, *, to: str) -> None:
+        """See `Link.ask`. On a channel of its own: a missing exchange closes that one only."""
+        message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
+        with explained(self._url):
+            async with self._finding:
+                if self._asking is None or self._asking.is_closed:
+                    self._control = None
+                    self._asking = await self._connection.channel(on_return_raises=True)
+                if self._control is None:
+                    self._control = await find_control(self._asking, self._names)
+                control = self._control
+            await control.publish(message, to, mandatory=True)
 
     async def lost(self) -> None:
         """See `Link.lost`."""

@@ -118,6 +118,13 @@ class Link(Protocol):
             LinkRefused: it cannot be listened here; publishing goes on.
         """
 
+    async def ask(self, type: str, body: bytes, *, to: str) -> None:
+        """Send a request to one publisher; return once it is confirmed.
+
+        Raises:
+            Unroutable: nobody listens under this name.
+        """
+
     async def lost(self) -> None:
         """Wait until the connection ends, and raise `LinkLost`."""
 

@@ -156,6 +156,17 @@ class Sender:
         await self._link.announce(type, body)
         self._last_trouble = None
 
+    async def ask(self, type: str, body: bytes, *, to: str) -> None:
+        """Send a request to one publisher over the present link.
+
+        Raises:
+            Unroutable: nobody listens under this name.
+            LinkLost: there is no link, or it ended before the confirm came.
+        """
+        if self._link is None:
+            raise LinkLost(self.trouble or NOT_YET)
+        await self._link.ask(type, body, to=to)
+
     async def say_last(self) -> None:
         """Say the last confirmed number once more, if that has not been done over this link.
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aio_pika import ExchangeType
@@ -20,7 +21,7 @@ from aiormq.exceptions import (
 )
 from pamqp.common import FieldTable
 
-from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
+from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream, Unroutable
 
 NODE_QUEUE_BYTES = 64 * 1024 * 1024
 """What may wait on the broker for a node that does not read; beyond it the oldest go first."""
@@ -113,6 +114,26 @@ async def find_exchange(channel: AbstractChannel, names: Names) -> AbstractExcha
         ) from exc
 
 
+async def declare_control(connection: AbstractConnection, names: Names) -> None:
+    """Declare the exchange for requests to publishers; where it cannot be, nobody can be asked."""
+    with suppress(ChannelAccessRefused, ChannelPreconditionFailed):
+        channel = await connection.channel()
+        await channel.declare_exchange(names.control, ExchangeType.DIRECT, durable=True)
+        await channel.close()
+
+
+async def find_control(channel: AbstractChannel, names: Names) -> AbstractExchange:
+    """Look that exchange up; whoever may not declare it finds it.
+
+    Raises:
+        Unroutable: it does not exist, so nobody listens.
+    """
+    try:
+        return await channel.declare_exchange(names.control, passive=True)
+    except ChannelNotFoundEntity as exc:
+        raise Unroutable(f"the exchange {names.control!r} does not exist") from exc
+
+
 async def declare_node_queue(
     channel: AbstractChannel, exchange: AbstractExchange, names: Names, node: str
 ) -> AbstractQueue:
@@ -137,24 +158,6 @@ async def declare_node_queue(
             f"({str(exc).replace(name, f'{names.prefix}.node.*')})"  # the same at every attempt
         ) from exc
     return queue
-
-
-async def declare_control(connection: AbstractConnection, names: Names) -> None:
-    """Declare the exchange of cancel requests; whoever may not, takes it as it is.
-
-    Raises:
-        LinkRefused: it exists and is of another kind.
-    """
-    try:
-        channel = await connection.channel()
-        await channel.declare_exchange(names.control, ExchangeType.DIRECT, durable=True)
-    except ChannelPreconditionFailed as exc:
-        raise LinkRefused(
-            f"the exchange {names.control!r} exists, but is not a durable direct exchange: delete "
-            f"it, or set PROGRESS_WS_PREFIX to another name ({exc})"
-        ) from exc
-    except ChannelAccessRefused:
-        pass
 
 
 async def declare_publisher_queue(

@@ -1,5 +1,6 @@
 """Who is there, as their heartbeats tell; and whether this node still hears its own."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
@@ -30,6 +31,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
         beat: counts the heartbeats of the instance.
         leaving: the last heartbeat of a node that shuts down.
         last: the last numbers of publishers that fell silent a moment ago.
+        publisher: the name under which it sends what comes in over HTTP.
     """
 
     node: str
@@ -41,6 +43,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     beat: int = 0
     leaving: bool = False
     last: list[Number] = []
+    publisher: str = ""
 
 
 class Cluster:
@@ -51,6 +54,7 @@ class Cluster:
         self._clock = clock
         self._heard: dict[str, tuple[float, Heartbeat]] = {}
         self._unheard_since: float | None = None
+        self._publishers: OrderedDict[str, None] = OrderedDict()
 
     def is_own(self, heartbeat: Heartbeat) -> bool:
         """Tell whether a heartbeat is this very node's."""
@@ -63,10 +67,18 @@ class Cluster:
             self._unheard_since = None
         if len(self._heard) >= MAX_NODES:
             self._forget_silent()
+        self._publishers[heartbeat.publisher] = None
+        self._publishers.move_to_end(heartbeat.publisher)
+        if len(self._publishers) > MAX_NODES:
+            self._publishers.popitem(last=False)
         if heartbeat.leaving:
             self._heard.pop(heartbeat.instance, None)
         elif is_own or heartbeat.instance in self._heard or len(self._heard) < MAX_NODES:
             self._heard[heartbeat.instance] = (self._clock(), heartbeat)
+
+    def has_published(self, publisher: str) -> bool:
+        """Tell whether a publisher is a node, or was one: its workers are heard through others."""
+        return publisher in self._publishers
 
     def confirmed(self) -> None:
         """The broker has taken a heartbeat of this node: now it should come back."""

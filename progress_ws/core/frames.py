@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import msgspec
 
-from progress_ws.core.message import SID_RULE, is_sid, parse_positions
+from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, parse_positions
 from progress_ws.errors import ProtocolError
 
 PROTOCOL = 1
@@ -44,17 +44,25 @@ class Unfollow(msgspec.Struct, frozen=True):
     sid: str
 
 
+class Cancel(msgspec.Struct, frozen=True):
+    """The publisher of that key is asked to stop."""
+
+    sid: str
+    key: str
+
+
 class Ping(msgspec.Struct, frozen=True):
     """The browser asks whether anybody is there."""
 
 
-Request = Follow | Unfollow | Ping
+Request = Follow | Unfollow | Cancel | Ping
 
 
 class _Frame(msgspec.Struct):
     type: str
     sid: msgspec.Raw = msgspec.Raw(b"null")
     after: msgspec.Raw = msgspec.Raw(b"null")
+    key: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def parse_frame(text: str) -> Request | None:
@@ -76,6 +84,9 @@ def parse_frame(text: str) -> Request | None:
             return Follow(sid, _after(frame.after, sid))
         case "unfollow":
             return Unfollow(_sid(frame.sid))
+        case "cancel":
+            sid = _sid(frame.sid)
+            return Cancel(sid, _key(frame.key, sid))
         case _:
             return None
 
@@ -88,6 +99,15 @@ def _sid(text: msgspec.Raw) -> str:
     if not is_sid(sid):
         raise ProtocolError("bad_sid", f"a sid is {SID_RULE}", sid=sid[:128] or None)
     return sid
+
+
+def _key(text: msgspec.Raw, sid: str) -> str:
+    try:
+        key: str = msgspec.json.decode(text, type=Key)
+    except ValueError as exc:
+        detail = f"key is a string of at most {KEY_MAX_CHARS} characters"
+        raise ProtocolError("bad_frame", detail, sid=sid) from exc
+    return key
 
 
 def _after(text: msgspec.Raw, sid: str) -> dict[str, int] | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from progress_ws.core import codec
+from progress_ws.core.cancels import CANCEL, TAKEN, CancelRequest, Cancels, Taken
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message, Number, Numbered, is_number, parse_id
@@ -64,6 +65,7 @@ class Intake:
         self,
         memory: Memory,
         cluster: Cluster,
+        cancels: Cancels,
         *,
         max_message_bytes: int,
         on_reject: OnReject,
@@ -71,6 +73,7 @@ class Intake:
     ) -> None:
         self._memory = memory
         self._cluster = cluster
+        self._cancels = cancels
         self._max_message_bytes = max_message_bytes
         self._on_reject = on_reject
         self._wall_clock = wall_clock
@@ -135,21 +138,28 @@ class Intake:
     def _hear(self, delivery: Delivery) -> None:
         try:
             if delivery.type == HEARTBEAT:
-                beat = codec.decode(delivery.body, Heartbeat)
-                self._cluster.hear(beat)
-                if self._cluster.is_own(beat):
-                    self.own_beat = beat.beat
-                last = beat.last
+                self._hear_beat(codec.decode(delivery.body, Heartbeat))
             elif delivery.type == LAST:
                 said = codec.decode(delivery.body, Last)
-                last = [Number(said.publisher, said.seq)]
-            else:
-                return  # of a later version
+                self._expect(Number(said.publisher, said.seq))
+            elif delivery.type == CANCEL:
+                self._cancels.hear(codec.decode(delivery.body, CancelRequest))
+            elif delivery.type == TAKEN:
+                self._cancels.hear_taken(codec.decode(delivery.body, Taken).request)
+            # else of a later version
         except InvalidMessage as exc:
             exc.reason = f"bad_{(delivery.type or '').removeprefix(OWN_TYPES)}"
             self._reject(exc, delivery)
-            return
-        for number in filter(is_number, last):
+
+    def _hear_beat(self, beat: Heartbeat) -> None:
+        self._cluster.hear(beat)
+        if self._cluster.is_own(beat):
+            self.own_beat = beat.beat
+        for number in beat.last:
+            self._expect(number)
+
+    def _expect(self, number: Number) -> None:
+        if is_number(number):
             self._memory.expect(number)
 
     def _reject(self, flaw: InvalidMessage, delivery: Delivery) -> None:

@@ -19,6 +19,7 @@ _SEQ = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _is_sid = re.compile(_SID).match
 
 Sid = Annotated[str, msgspec.Meta(pattern=_SID)]
+Key = Annotated[str, msgspec.Meta(max_length=KEY_MAX_CHARS)]
 
 
 class Draft(msgspec.Struct, omit_defaults=True, gc=False):
@@ -36,7 +37,7 @@ class Draft(msgspec.Struct, omit_defaults=True, gc=False):
 
     sid: Sid
     message: msgspec.Raw
-    key: Annotated[str, msgspec.Meta(max_length=KEY_MAX_CHARS)] | None = None
+    key: Key | None = None
     run: Annotated[str, msgspec.Meta(max_length=RUN_MAX_CHARS)] | None = None
     final: bool | None = None
     stall_s: Annotated[float, msgspec.Meta(gt=0)] | None = None

@@ -2,14 +2,15 @@
 
 import hmac
 
+import msgspec
 from aiohttp import hdrs, web
 
 from progress_ws.broker.sender import BufferFull
 from progress_ws.core import codec
-from progress_ws.core.message import new_sid
+from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, new_sid
 from progress_ws.errors import InvalidMessage, PublishError
 from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
-from progress_ws.node.keys import BODIES, CLUSTER, MEMORY, SENDER, SETTINGS
+from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, MEMORY, SENDER, SETTINGS
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
@@ -17,39 +18,60 @@ _CLOSE = {"Connection": "close"}
 _TOO_LARGE = ("too_large", "too_many")
 
 
+class _Cancel(msgspec.Struct):
+    key: Key
+
+
 async def post_messages(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/messages`: 202 once the broker has them all, else a problem."""
     settings = request.app[SETTINGS]
     if (refusal := _unauthorized(request, settings.publish_token)) is not None:
         return refusal
+    body = await _read(request)
+    if isinstance(body, web.Response):
+        return body
     try:
         drafts = codec.decode_drafts(
-            await request.app[BODIES].read(request),
+            body,
             max_message_bytes=settings.max_message_bytes,
             max_stall_s=request.app[MEMORY].longest_silence_s,
         )
         ids = await request.app[SENDER].send(
             drafts, timeout_s=settings.publish_timeout_seconds, wait_for_room=False
         )
-    except web.HTTPRequestEntityTooLarge:
-        return problem(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
-    except TimeoutError:
-        return problem(408, f"nothing of the body came for {BODY_STALL_S:g} s", headers=_CLOSE)
-    except (web.RequestPayloadError, ConnectionError) as exc:
-        return problem(400, f"the body cannot be read: {exc}")
     except InvalidMessage as exc:
         status = 413 if exc.reason in _TOO_LARGE else 400
         return problem(status, exc.detail, field=exc.field, index=exc.index)
-    except (BufferFull, NoRoom) as exc:
+    except BufferFull as exc:
         return problem(429, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
     except PublishError as exc:
         return problem(503, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
-    return _json({"ids": ids, "cancel": []}, status=202)
+    cancelled = request.app[CANCELLER].hand_over(drafts)
+    cancel = [{"sid": sid, "key": key} for sid, key in cancelled]
+    return _json({"ids": ids, "cancel": cancel}, status=202)
 
 
 async def post_sessions(_request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/sessions`: mint a sid before connecting."""
     return _json({"sid": new_sid()}, status=201)
+
+
+async def post_cancel(request: web.Request) -> web.StreamResponse:
+    """`POST /api/v1/sessions/{sid}/cancel`: 202 if somebody listens, else 404."""
+    sid = request.match_info["sid"]
+    if not is_sid(sid):
+        return problem(400, f"a sid is {SID_RULE}", field="sid")
+    body = await _read(request)
+    if isinstance(body, web.Response):
+        return body
+    try:
+        key = codec.decode(body, _Cancel).key
+    except InvalidMessage:
+        detail = f'send {{"key": …}}, a string of at most {KEY_MAX_CHARS} characters'
+        return problem(400, detail, field="key")
+    if (reason := await request.app[CANCELLER].ask(sid, key)) is not None:
+        return problem(404, f"nobody listens: {reason}")
+    return _json({"sid": sid, "key": key}, status=202)
 
 
 async def get_cluster(request: web.Request) -> web.StreamResponse:
@@ -70,6 +92,20 @@ async def get_cluster(request: web.Request) -> web.StreamResponse:
         "sessions": sum(beat.sessions for beat in beats),
     }
     return _json({"node": request.app[SETTINGS].node, "nodes": nodes, "totals": totals})
+
+
+async def _read(request: web.Request) -> bytes | web.Response:
+    """Read the body, or say why it cannot be read."""
+    try:
+        return await request.app[BODIES].read(request)
+    except web.HTTPRequestEntityTooLarge:
+        return problem(413, f"the body is larger than {BODY_MAX_BYTES} bytes")
+    except TimeoutError:
+        return problem(408, f"nothing of the body came for {BODY_STALL_S:g} s", headers=_CLOSE)
+    except (web.RequestPayloadError, ConnectionError) as exc:
+        return problem(400, f"the body cannot be read: {exc}")
+    except NoRoom as exc:
+        return problem(429, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
 
 
 def _unauthorized(request: web.Request, token: str | None) -> web.Response | None:

@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.RECOVERY] = parts.recovery
     app[keys.CLUSTER] = parts.cluster
     app[keys.SENDER] = parts.sender
+    app[keys.CANCELLER] = parts.canceller
     app[keys.SOCKETS] = parts.sockets
     app[keys.METRICS] = metrics
     app[keys.BODIES] = Bodies()
@@ -63,6 +64,7 @@ async def _run(parts: Parts, lag: Lag, app: web.Application) -> AsyncIterator[No
     owner.start("sender", parts.sender.run())
     owner.start("heartbeat", parts.pulse.run())
     owner.start("recovery", parts.recovery.run())
+    owner.start("cancels", parts.canceller.run())
     owner.start("silence", watch_silence(parts.memory, parts.intake, parts.pulse))
     owner.start("lag", lag.run())
     yield
@@ -106,6 +108,8 @@ def _add_routes(app: web.Application, settings: Settings) -> None:
             web.post("/api/v1/messages", api.post_messages),
             web.post("/api/v1/sessions", shared(api.post_sessions)),
             web.options("/api/v1/sessions", shared(origins.preflight)),
+            web.post("/api/v1/sessions/{sid}/cancel", shared(api.post_cancel)),
+            web.options("/api/v1/sessions/{sid}/cancel", shared(origins.preflight)),
             web.get("/api/v1/cluster", api.get_cluster),
             web.get("/healthz", health.get_healthz),
             web.get("/readyz", health.get_readyz),

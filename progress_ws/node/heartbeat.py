@@ -103,6 +103,7 @@ class Pulse:
                 beat=self.beat,
                 leaving=leaving,
                 last=self._memory.fallen_silent(),
+                publisher=self._sender.publisher,
             )
         )
 

@@ -7,6 +7,7 @@ from progress_ws.core.cluster import Cluster
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.node.bodies import Bodies
+from progress_ws.node.cancels import Canceller
 from progress_ws.node.metrics import Metrics
 from progress_ws.node.online import Sockets
 from progress_ws.node.readiness import Readiness
@@ -19,6 +20,7 @@ SETTINGS = web.AppKey("settings", Settings)
 HUB = web.AppKey("hub", Hub)
 MEMORY = web.AppKey("memory", Memory)
 CLUSTER = web.AppKey("cluster", Cluster)
+CANCELLER = web.AppKey("canceller", Canceller)
 SENDER = web.AppKey("sender", Sender)
 SOCKETS = web.AppKey("sockets", Sockets)
 BODIES = web.AppKey("bodies", Bodies)

@@ -52,6 +52,13 @@ class NodeCollector(Collector):
         yield self._gauge("connections", "Open sockets.", len(parts.sockets))
         yield self._gauge("sessions", "Sids with at least one socket here.", hub.sessions)
         yield self._count("messages_received", "Well-formed messages received.", intake.received)
+        yield self._counts(
+            "cancels",
+            "Cancel requests of browsers here.",
+            "result",
+            {"taken": parts.cancels.taken, "refused": parts.cancels.refused},
+        )
+        yield self._gauge("cancels_kept", "Keys that wait for a worker.", len(parts.cancels))
         yield from self._remembered(parts.memory, parts.recovery)
         yield self._count("messages_delivered", "Copies put into outboxes.", hub.delivered)
         yield self._count("messages_discarded", "Nobody here listened.", hub.discarded)

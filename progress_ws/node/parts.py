@@ -13,11 +13,13 @@ from progress_ws.broker.seam import Feed, OpenLink, Recall
 from progress_ws.broker.sender import Sender
 from progress_ws.broker.stream import recall
 from progress_ws.broker.topology import Names
+from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.intake import Intake
 from progress_ws.core.memory import MARGIN_S, Memory
+from progress_ws.node.cancels import Canceller
 from progress_ws.node.heartbeat import Pulse
 from progress_ws.node.online import Sockets
 from progress_ws.node.recovery import Recovery
@@ -40,6 +42,8 @@ class Parts:
     cluster: Cluster
     pulse: Pulse
     recovery: Recovery
+    cancels: Cancels
+    canceller: Canceller
 
 
 def build(settings: Settings) -> Parts:
@@ -53,9 +57,11 @@ def build(settings: Settings) -> Parts:
     margin_s = min(MARGIN_S, settings.history_seconds / 4)
     depth_s = settings.history_seconds + margin_s
     memory = Memory(history, hub, clock=time.monotonic, margin_s=margin_s)
+    cancels = Cancels(memory, cluster, clock=time.monotonic)
     intake = Intake(
         memory,
         cluster,
+        cancels,
         max_message_bytes=settings.max_message_bytes,
         on_reject=RejectLog(time.monotonic),
         wall_clock=time.time,
@@ -83,6 +89,8 @@ def build(settings: Settings) -> Parts:
         cluster=cluster,
         pulse=pulse,
         recovery=Recovery(read_history, intake, memory, cluster, pulse, depth_s=depth_s),
+        cancels=cancels,
+        canceller=Canceller(cancels, sender),
     )
 
 

@@ -14,6 +14,7 @@ from progress_ws.core.frames import (
     FRAMES_MAX,
     FRAMES_WINDOW_S,
     PROTOCOL,
+    Cancel,
     CloseCode,
     Follow,
     Ping,
@@ -25,6 +26,7 @@ from progress_ws.core.memory import Memory
 from progress_ws.core.outbox import Outbox, Update, stalled_frame
 from progress_ws.core.quota import FrameQuota
 from progress_ws.errors import ProtocolError
+from progress_ws.node.cancels import Asking, Canceller
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,7 @@ STALLED_AFTER_S = 15.0
 """A reader that has not taken one write (about 64 KiB) in this time is let go."""
 LINGER_S = 30.0
 """How long a close frame waits behind what the browser has not read yet."""
+NOT_ATTACHED = "this socket is not attached to it"
 _FROM_BROWSER = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
 NO_STATUS, ABNORMAL = 1005, 1006
 """In logs and metrics: a close frame without a code, and none at all (RFC 6455, 7.4.1)."""
@@ -55,6 +58,7 @@ class Socket:
         *,
         hub: Hub,
         memory: Memory,
+        canceller: Canceller,
         node: str,
         on_written: OnWritten,
         as_text: bool = False,
@@ -63,6 +67,7 @@ class Socket:
         self._transport = transport
         self._hub = hub
         self._memory = memory
+        self._asking = Asking(canceller)
         self._node = node
         self._on_written = on_written
         self._as_text = as_text
@@ -155,6 +160,7 @@ class Socket:
     async def _settle(self) -> None:
         """Leave nothing behind: end the writer, or wait until the close has been said."""
         assert self._writer is not None
+        await self._asking.end()
         if self._farewell is None:
             self._writer.cancel()
             await asyncio.wait([self._writer])
@@ -203,8 +209,10 @@ class Socket:
                     self._follow(sid, after)
                 case Unfollow(sid):
                     self._unfollow(sid)
+                case Cancel(sid, key):
+                    self._cancel(sid, key)
         except ProtocolError as exc:
-            self._say("error", code=exc.code, detail=exc.detail, sid=exc.sid)
+            self._say("error", code=exc.code, detail=exc.detail, sid=exc.sid, key=exc.key)
 
     # -- sessions -------------------------------------------------------------------------------
 
@@ -233,11 +241,20 @@ class Socket:
 
     def _unfollow(self, sid: str) -> None:
         if sid not in self._sids:
-            raise ProtocolError("not_attached", "this socket is not attached to it", sid=sid)
+            raise ProtocolError("not_attached", NOT_ATTACHED, sid=sid)
         self._sids.discard(sid)
         self._hub.detach(sid, self._outbox)
         self._outbox.forget(sid)
         self._say("unfollowed", sid=sid)
+
+    def _cancel(self, sid: str, key: str) -> None:
+        if sid not in self._sids:
+            raise ProtocolError("not_attached", NOT_ATTACHED, sid=sid, key=key)
+
+        def refuse(reason: str) -> None:
+            self._say("error", code="nobody_listens", detail=reason, sid=sid, key=key)
+
+        self._asking.begin(sid, key, refuse)
 
     def _attach(self, sid: str, after: dict[str, int] | None) -> None:
         """From here on the socket gets what is retained, and then what comes live."""

@@ -10,7 +10,7 @@ from progress_ws.core.frames import FRAME_MAX_BYTES, QUERY_POSITIONS_MAX, CloseC
 from progress_ws.core.message import SID_RULE, is_sid, new_sid, parse_positions
 from progress_ws.node import origins
 from progress_ws.node.admission import Connection
-from progress_ws.node.keys import HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
+from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
 from progress_ws.node.sockets import LINGER_S, PING_S, Socket
 
 SETTLE_TIMEOUT_S = 3.0
@@ -94,6 +94,7 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
         transport,
         hub=request.app[HUB],
         memory=memory,
+        canceller=request.app[CANCELLER],
         node=settings.node,
         on_written=request.app[METRICS].written_s.observe,
         as_text=query.as_text,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 
-from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel
+from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel, Unroutable
 from progress_ws.core import codec
 from progress_ws.core.backlog import Batch
 from progress_ws.errors import InvalidMessage
@@ -80,6 +80,10 @@ class HttpLink:
     async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
         """See `Link.listen`; a node's answers bring them."""
         self._on_cancel = on_cancel
+
+    async def ask(self, type: str, body: bytes, *, to: str) -> None:
+        """See `Link.ask`; only nodes ask."""
+        raise Unroutable("requests to publishers cross no HTTP API")
 
     async def lost(self) -> None:
         """See `Link.lost`; each request finds out for itself."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
@@ -59,9 +60,11 @@ SHAPES: dict[str, Shape] = {
 def intake(history: History) -> Intake:
     memory = Memory(history, Hub(), clock=lambda: 0.0)
     memory.begins()
+    cluster = Cluster(instance="i", clock=lambda: 0.0)
     return Intake(
         memory,
-        Cluster(instance="i", clock=lambda: 0.0),
+        cluster,
+        Cancels(memory, cluster, clock=lambda: 0.0),
         max_message_bytes=65536,
         on_reject=lambda *_: None,
         wall_clock=lambda: 0.0,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_ws.core import codec
+from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
@@ -33,9 +34,11 @@ class Node:
         self.hub.deliver = self.delivered.append  # type: ignore[method-assign]
         history = History(max_age_s=300, max_bytes=2**20, clock=lambda: 0.0)
         self.memory = Memory(history, self.hub, clock=lambda: 0.0)
+        self.cancels = Cancels(self.memory, self.cluster, clock=lambda: 0.0)
         self.intake = Intake(
             self.memory,
             self.cluster,
+            self.cancels,
             max_message_bytes=LIMIT,
             on_reject=self._reject,
             wall_clock=lambda: NOW,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from progress_ws.core import codec
+from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
@@ -31,9 +32,11 @@ class Node:
         self.memory = Memory(history, hub, clock=lambda: self.now_s)
         self.memory.begins()
         self.memory.watches_holes = True
+        cluster = Cluster(instance="me", clock=lambda: self.now_s)
         self.intake = Intake(
             self.memory,
-            Cluster(instance="me", clock=lambda: self.now_s),
+            cluster,
+            Cancels(self.memory, cluster, clock=lambda: self.now_s),
             max_message_bytes=65536,
             on_reject=lambda *_: None,
             wall_clock=lambda: self.now_s,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from progress_ws.core import codec
+from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
@@ -44,9 +45,11 @@ class Node:
         )
         self.memory.begins()
         self.memory.watches_holes = True
+        cluster = Cluster(instance=name, clock=clock)
         self.intake = Intake(
             self.memory,
-            Cluster(instance=name, clock=clock),
+            cluster,
+            Cancels(self.memory, cluster, clock=clock),
             max_message_bytes=1000,
             on_reject=lambda *_: None,
             wall_clock=clock,
