@@ -150,6 +150,8 @@ class Cancels:
     def hear(self, request: CancelRequest) -> None:
         """Keep a request for a worker over HTTP, which may come to this node."""
         self._expire()
+        if request.request in self._slots:
+            return  # known
         slot = request.sid, request.key
         entry = self._memory.history.current(*slot)
         message = None if entry is None else entry.message

@@ -67,14 +67,18 @@ class Cluster:
             self._unheard_since = None
         if len(self._heard) >= MAX_NODES:
             self._forget_silent()
-        self._publishers[heartbeat.publisher] = None
-        self._publishers.move_to_end(heartbeat.publisher)
-        if len(self._publishers) > MAX_NODES:
-            self._publishers.popitem(last=False)
+        self.recall(heartbeat)
         if heartbeat.leaving:
             self._heard.pop(heartbeat.instance, None)
         elif is_own or heartbeat.instance in self._heard or len(self._heard) < MAX_NODES:
             self._heard[heartbeat.instance] = (self._clock(), heartbeat)
+
+    def recall(self, heartbeat: Heartbeat) -> None:
+        """Note under which name a node publishes; it may have gone since."""
+        self._publishers[heartbeat.publisher] = None
+        self._publishers.move_to_end(heartbeat.publisher)
+        if len(self._publishers) > MAX_NODES:
+            self._publishers.popitem(last=False)
 
     def has_published(self, publisher: str) -> bool:
         """Tell whether a publisher is a node, or was one: its workers are heard through others."""

@@ -117,13 +117,17 @@ class Intake:
                 yield Numbered(number)
 
     def own_heartbeat(self, delivery: Delivery) -> Heartbeat | None:
-        """Return the heartbeat of this very node that a delivery is, or None."""
+        """Return the heartbeat of this very node that a delivery of the stream is, or None.
+
+        Of other nodes the stream tells who published for their workers, before this node was there.
+        """
         if delivery.type != HEARTBEAT:
             return None
         try:
             beat = codec.decode(delivery.body, Heartbeat)
         except InvalidMessage:
             return None
+        self._cluster.recall(beat)
         return beat if self._cluster.is_own(beat) else None
 
     def _complete(self, message: Message, delivery: Delivery, index: int | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from deploy.local import RabbitMQ
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.link import open_link
-from progress_ws.broker.seam import LinkLost
+from progress_ws.broker.seam import LinkLost, Unroutable
 from progress_ws.broker.topology import Names
 from tests.broker.conftest import NAMES, batch, listening
 from tests.support.waiting import eventually
@@ -57,6 +57,33 @@ async def test_the_exchange_is_a_durable_fanout(
             "internal": False,
             "arguments": {},
         }
+
+
+async def test_the_control_exchange_is_a_durable_direct_one(
+    amqp_url: str, rabbitmq: RabbitMQ, vhost: str
+) -> None:
+    async with open_link(amqp_url, NAMES, name="a node", declare=True):
+        exchange = rabbitmq.management.request("GET", "exchanges", vhost, "progress-ws.control")
+        seen = {k: exchange[k] for k in ("type", "durable", "auto_delete", "internal", "arguments")}
+        assert seen == {
+            "type": "direct",
+            "durable": True,
+            "auto_delete": False,
+            "internal": False,
+            "arguments": {},
+        }
+
+
+async def test_a_missing_control_exchange_harms_no_link(feed: AmqpFeed, amqp_url: str) -> None:
+    async with listening(feed), open_link(amqp_url, NAMES, name="x") as link:
+        for _ in range(2):
+            with pytest.raises(Unroutable, match="control"):
+                await link.ask("progress-ws.cancel", b"{}", to="somebody")
+            await link.announce("progress-ws.x", b"{}")
+        async with open_link(amqp_url, NAMES, name="a node", declare=True):
+            pass
+        with pytest.raises(Unroutable, match="no queue"):
+            await link.ask("progress-ws.cancel", b"{}", to="somebody")
 
 
 async def test_the_exchange_outlives_all_nodes(

@@ -216,3 +216,35 @@ def test_the_new_subscription_gets_as_long_to_prove_itself(cluster: Cluster, clo
 
 def test_a_deaf_node_is_unready_before_and_both_within_fifteen_seconds() -> None:
     assert HEARTBEAT_INTERVAL_S < UNREADY_AFTER_S < DEAF_AFTER_S < 15
+
+
+# -- who publishes for workers over HTTP ----------------------------------------------------------
+
+
+def named(instance: str) -> Heartbeat:
+    """A heartbeat of a node that says how it publishes."""
+    return msgspec.structs.replace(beat(instance), publisher=f"p-{instance}")
+
+
+def test_what_nodes_publish_is_known_also_when_they_have_gone(
+    cluster: Cluster, clock: Clock
+) -> None:
+    cluster.hear(named("a"))
+    clock.pass_s(GONE_AFTER_S + 1)
+    assert instances(cluster) == []
+    assert cluster.has_published("p-a")
+    assert not cluster.has_published("p-b")
+
+
+def test_what_a_node_published_before_this_one_was_there(cluster: Cluster) -> None:
+    cluster.recall(named("a"))
+    assert instances(cluster) == []
+    assert cluster.has_published("p-a")
+
+
+def test_the_names_are_bounded(cluster: Cluster) -> None:
+    for n in range(MAX_NODES + 1):
+        cluster.hear(named("a"))
+        cluster.recall(named(f"b{n}"))
+    assert not cluster.has_published("p-b0")
+    assert cluster.has_published("p-a")

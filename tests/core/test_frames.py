@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progress_ws.core.frames import CloseCode, Follow, Ping, Unfollow, parse_frame
+from progress_ws.core.frames import Cancel, CloseCode, Follow, Ping, Unfollow, parse_frame
 from progress_ws.errors import ProtocolError
 from tests.core.making import SID, nested, values
 
@@ -85,12 +85,12 @@ def test_what_is_no_frame_is_called_so(text: str) -> None:
 
 
 @pytest.mark.parametrize("sid", WRONG_SIDS)
-@pytest.mark.parametrize("kind", ["follow", "unfollow"])
+@pytest.mark.parametrize("kind", ["follow", "unfollow", "cancel"])
 def test_a_wrong_sid_is_called_so(kind: str, sid: Any) -> None:
     assert refusal(frame(type=kind, sid=sid, after=["wrong too"])).code == "bad_sid"
 
 
-@pytest.mark.parametrize("kind", ["follow", "unfollow"])
+@pytest.mark.parametrize("kind", ["follow", "unfollow", "cancel"])
 def test_a_missing_sid_is_called_so(kind: str) -> None:
     assert refusal(frame(type=kind)).code == "bad_sid"
 
@@ -116,6 +116,18 @@ def test_a_follow_has_at_most_1024_positions() -> None:
     assert len(parsed.after or ()) == 1024
 
 
+def test_a_cancel_names_a_session_and_a_key() -> None:
+    assert parse_frame(frame(type="cancel", sid=SID, key="report")) == Cancel(SID, "report")
+    assert parse_frame(frame(type="cancel", sid=SID, key="k" * 128)) == Cancel(SID, "k" * 128)
+
+
+@pytest.mark.parametrize("key", [None, 1, ["k"], {}, "k" * 129])
+def test_a_wrong_key_is_called_so_and_its_session_named(key: Any) -> None:
+    refused = refusal(frame(type="cancel", sid=SID, key=key))
+    assert (refused.code, refused.sid) == ("bad_frame", SID)
+    assert refusal(frame(type="cancel", sid=SID)).code == "bad_frame"
+
+
 def safely(text: str) -> None:
     with suppress(ProtocolError):
         parse_frame(text)
@@ -127,8 +139,8 @@ def test_any_text(text: str) -> None:
 
 
 members = st.dictionaries(
-    st.sampled_from(["type", "sid", "after", "x"]),
-    values | st.sampled_from(["ping", "follow", "unfollow", SID, "p-1"]),
+    st.sampled_from(["type", "sid", "after", "key", "x"]),
+    values | st.sampled_from(["ping", "follow", "unfollow", "cancel", SID, "p-1"]),
 )
 
 

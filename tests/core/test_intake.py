@@ -272,3 +272,38 @@ def test_whatever_the_amqp_timestamp_the_frame_is_json(timestamp: float) -> None
         raise AssertionError(text)
 
     json.loads(codec.message_frame(node.delivered[0]), parse_constant=refuse)
+
+
+# -- cancel requests ------------------------------------------------------------------------------
+
+
+def test_a_request_is_kept_until_somebody_has_taken_it(node: Node) -> None:
+    asked = json.dumps({"request": "r", "sid": SID, "key": "k"}).encode()
+    node.deliver(asked, type="progress-ws.cancel")
+    assert len(node.cancels) == 1
+    node.deliver(b'{"request":"r"}', type="progress-ws.taken")
+    assert len(node.cancels) == 0
+    assert node.reasons == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"request": ""},
+        {"request": "r" * 65},
+        {"request": 1},
+        {"sid": "short"},
+        {"key": None},
+        {"key": "k" * 129},
+    ],
+)
+def test_a_wrong_request_is_told_and_not_kept(node: Node, fields: dict[str, Any]) -> None:
+    asked = {"request": "r", "sid": SID, "key": "k"} | fields
+    node.deliver(json.dumps(asked).encode(), type="progress-ws.cancel")
+    assert (len(node.cancels), node.reasons) == (0, ["bad_cancel"])
+
+
+def test_wrong_word_of_what_was_taken_is_told(node: Node) -> None:
+    for raw in (b"", b"{}", b'{"request":1}', b"[]"):
+        node.deliver(raw, type="progress-ws.taken")
+    assert node.reasons == ["bad_taken"] * 4

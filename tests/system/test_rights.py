@@ -1,9 +1,11 @@
 """The users and rights of `deploy/rabbitmq/definitions.json` are enough, and no more than that."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pika
 import pytest
 
 from deploy.local import Node, RabbitMQ
@@ -84,3 +86,29 @@ async def test_a_user_without_rights_is_told_so(
     async with Publisher(url_of("publisher")) as publisher:
         with pytest.raises(PublishError, match=r"right|refused"):
             await publisher.send("s" * 22, "hello", timeout_s=5)
+
+
+def test_a_worker_can_be_asked_to_stop_and_read_nothing_else(
+    url_of: UrlOf, node_process: Callable[..., Node]
+) -> None:
+    node_process(amqp_url=url_of("node"))
+    connection = pika.BlockingConnection(pika.URLParameters(url_of("worker")))
+    queue, name = "progress-ws.pub.1", "its-name"
+    with contextlib.closing(connection):
+        channel = connection.channel()
+        channel.queue_declare(queue, exclusive=True, auto_delete=True)
+        channel.queue_bind(queue, "progress-ws.control", routing_key=name)
+        channel.basic_consume(queue, lambda *_: None)
+        channel.confirm_delivery()
+        channel.basic_publish("progress-ws", "", b"{}", pika.BasicProperties(type="progress-ws."))
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            channel.queue_bind(queue, "progress-ws", routing_key="")
+        for forbidden in ("progress-ws.control", "progress-ws.history", "progress-ws.node.x"):
+            channel = connection.channel()
+            channel.confirm_delivery()
+            with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+                channel.queue_bind(forbidden, "progress-ws.control", routing_key=name)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            channel.basic_publish("progress-ws.control", name, b"{}")
