@@ -60,7 +60,8 @@ class Route(NamedTuple):
 
     Attributes:
         publisher: the one that listens at the broker; None: it publishes over HTTP, ask all nodes.
-        is_sure: it said itself that it is there and listens, so nobody has to wait for its word.
+        is_sure: it said itself that it listens. Over HTTP its word is enough, or a promise of news;
+            at the broker it may be about to listen, or be connecting anew.
     """
 
     publisher: str | None
@@ -128,7 +129,7 @@ class Cancels:
         if entry.number is None:
             return Nobody("its publisher has no name")
         if not self._cluster.has_published(entry.number.publisher):
-            return Route(entry.number.publisher)
+            return Route(entry.number.publisher, is_sure=bool(is_cancellable))
         return Route(None, is_sure=bool(is_cancellable) or message.stall_s is not None)
 
     def ask(self, sid: str, key: str, on_taken: Callable[[], None]) -> CancelRequest | None:

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 WITHIN_S = 0.9
 """A browser is told within a second that nobody listens."""
+AGAIN_S = 0.1
 SAID_MAX = 10_000
 UNDERWAY_MAX = 8
 """Requests of one socket; more at a time are refused."""
@@ -54,7 +55,7 @@ class Canceller:
         try:
             async with asyncio.timeout(WITHIN_S):
                 await self._send(request, route)
-                if not route.is_sure:
+                if route.publisher is not None or not route.is_sure:
                     await taken.wait()
             reason = None
         except TimeoutError:
@@ -90,8 +91,15 @@ class Canceller:
         body = codec.encode(request)
         if route.publisher is None:
             await self._sender.announce(CANCEL, body)
-        else:
-            await self._sender.ask(CANCEL, body, to=route.publisher)
+            return
+        while True:
+            try:
+                await self._sender.ask(CANCEL, body, to=route.publisher)
+                return
+            except Unroutable:
+                if not route.is_sure:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
 
 class Asking:

@@ -80,7 +80,7 @@ def node() -> Node:
 def test_the_publisher_of_the_newest_message_is_asked(node: Node, value: Any) -> None:
     node.publish(RUNNING, publisher="earlier")
     node.publish(value)
-    assert node.route() == Route("worker")
+    assert node.route() == Route("worker", is_sure=value == RUNNING)
 
 
 def test_for_what_came_in_over_http_all_nodes_are_asked(node: Node) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pika
 import pytest
 
-from progress_ws import new_sid
+from progress_ws import Publisher, new_sid
 from progress_ws.node.keys import MEMORY
-from tests.node.conftest import LiveNode, Start, answer, say, still_serves
+from tests.node.conftest import TOKEN, LiveNode, Start, answer, say, still_serves
 from tests.support.tab import Tab
 from tests.support.waiting import eventually
 
@@ -361,8 +361,13 @@ async def test_a_publisher_that_does_not_take_it_or_has_gone(amqp_url: str, star
             await browser.frame()
             assert await is_refused(browser, browser.sid)
             assert len(worker.asked) == 1
-        assert await is_refused(browser, browser.sid)
-        assert (await over_http(node, browser.sid, {"key": "report"}))[0] == 404
+            await worker.publish(browser.sid, "opaque", key="another")
+            await worker.publish(browser.sid, RUNNING, key="bar")
+            for _ in range(2):
+                await browser.frame()
+        for key in ("report", "another", "bar"):
+            assert await is_refused(browser, browser.sid, key)
+            assert (await over_http(node, browser.sid, {"key": key}))[0] == 404
         assert await still_serves(browser)
         assert await node.metric("broker_reconnects_total") == 0
 
@@ -385,3 +390,24 @@ async def test_without_the_exchange_nobody_is_asked_and_publishing_goes_on(
             await node.send(browser.sid, count)
             assert (await browser.frame())["message"] == count
         assert await node.metric("broker_reconnects_total") == 0
+
+
+# -- bars -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["http", pytest.param("amqp", marks=pytest.mark.broker)])
+async def test_a_bar_is_stopped_from_a_browser(
+    way: str, start: Start, request: pytest.FixtureRequest
+) -> None:
+    amqp_url = request.getfixturevalue("amqp_url") if way == "amqp" else None
+    node = await start(amqp_url=amqp_url)
+    async with node.tab() as browser, Publisher(amqp_url or node.url, token=TOKEN) as publisher:
+        async with publisher.progress(browser.sid, total=10, cancellable=True, stall_s=1.5) as bar:
+            assert (await browser.frame())["message"]["state"] == "running"
+            await still_serves(browser)
+            await cancel(browser, browser.sid, "progress")
+            await eventually(lambda: bar.cancelled)
+        while (state := (await browser.frame())["message"]["state"]) == "running":
+            pass
+        assert state == "cancelled"
+        assert await is_refused(browser, browser.sid, "progress")
