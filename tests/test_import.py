@@ -7,6 +7,7 @@ import progress_ws
 
 PUBLIC = [
     "Bar",
+    "BlockingPublisher",
     "Cancelled",
     "InvalidMessage",
     "ProgressError",

@@ -99,7 +99,7 @@ class Link(Protocol):
         """Why nothing is taken at the moment though the connection lives; None: nothing known."""
 
     async def put(self, batch: Batch) -> list[str]:
-        """Send a batch; return the ids of its messages once they are confirmed.
+        """Send a batch; return the ids of its messages once they are confirmed ("" for none).
 
         The id of what was given up may be empty: that a link has nothing to say proves nothing.
 

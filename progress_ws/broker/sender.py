@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -36,6 +36,9 @@ before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
 
+OnOutage = Callable[[str | None], None]
+"""Told why nothing gets through, once for each outage, and None when something does again."""
+
 
 class BufferFull(PublishError):
     """More is waiting for the broker than the buffer may hold."""
@@ -53,7 +56,13 @@ class Sender:
         reconnects: how often a link was lost.
     """
 
-    def __init__(self, open_link: OpenLink, *, max_buffer_bytes: int) -> None:
+    def __init__(
+        self,
+        open_link: OpenLink,
+        *,
+        max_buffer_bytes: int,
+        on_outage: OnOutage = lambda _reason: None,
+    ) -> None:
         self.publisher = secrets.token_hex(8)
         self.trouble: str | None = NOT_YET
         self.reconnects = 0
@@ -62,6 +71,8 @@ class Sender:
         self._backoff = Backoff(first_s=0.1, cap_s=1.0)
         self._last_trouble: str | None = None
         self._refusal: str | None = None
+        self._outage: str | None = None
+        self._on_outage = on_outage
         self._link: Link | None = None
         self._last_said = 0
         self._confirmed = asyncio.Event()
@@ -87,10 +98,11 @@ class Sender:
                     self.reconnects += 1
                 self.trouble = self._last_trouble = str(exc)
                 self._backlog.rewind()
+                self._suffer(self.trouble)
                 if isinstance(exc, LinkRefused):
                     self._refusal = self.trouble
                     self._backlog.fail_awaited(PublishError(self.trouble))
-                    self._room.set()
+                self._room.set()
             except Exception as exc:  # a bug: whoever waits must not wait for nothing
                 self._backlog.fail_awaited(PublishError(f"the publisher has failed: {exc!r}"))
                 raise
@@ -139,11 +151,19 @@ class Sender:
         self._on_cancel = on_cancel
         self._listens.set()
 
+    @property
+    def cut_off(self) -> str | None:
+        """Why nothing gets through, as far as that is known; None otherwise.
+
+        Unlike `trouble` it stays until something has got through: some links open and refuse
+        whatever they are given.
+        """
+        return (None if self._link is None else self._link.trouble) or self._outage
+
     def reason(self) -> str:
         """Say why what waits is not confirmed."""
-        of_link = None if self._link is None else self._link.trouble
         guess = "no confirm came (an alarm on the broker?)"
-        return self.trouble or of_link or self._last_trouble or guess
+        return self.trouble or self.cut_off or self._last_trouble or guess
 
     async def announce(self, type: str, body: bytes) -> None:
         """Send a message of the node's own over the present link, outside the numbering.
@@ -184,9 +204,12 @@ class Sender:
         """Tell all who still wait that this sender has ended."""
         self._backlog.fail_awaited(PublishError("the publisher was closed; it may still arrive"))
 
-    async def flush(self) -> None:
-        """Wait until everything that is still wanted is confirmed; not while we are refused."""
-        while self._backlog.wanted and self._refusal is None:
+    async def flush(self, *, patient: bool = True) -> None:
+        """Wait until everything that is still wanted is confirmed.
+
+        Not while we are refused and, unless `patient`, not while we are cut off.
+        """
+        while self._backlog.wanted and self._refusal is None and (patient or not self.cut_off):
             self._room.clear()
             await self._room.wait()
 
@@ -207,6 +230,8 @@ class Sender:
                 self._link = link
                 self._last_said = 0  # a broker may have lost what came just before the link's end
                 self.trouble = self._refusal = None
+                if not len(self._backlog):
+                    self._prosper()
                 await self._pump(link)
         except TimeoutError as exc:
             raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
@@ -263,9 +288,20 @@ class Sender:
                 # Only now the link has proved good: some open and refuse whatever they are given.
                 self._last_trouble = None
                 self._backoff.reset()
+                self._prosper()
         except InvalidMessage as exc:
             self._backlog.refuse(batch, exc)
         self._room.set()
+
+    def _suffer(self, reason: str) -> None:
+        is_new, self._outage = self._outage is None, reason
+        if is_new:
+            self._on_outage(reason)
+
+    def _prosper(self) -> None:
+        was_out, self._outage = self._outage is not None, None
+        if was_out:
+            self._on_outage(None)
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ class HttpLink:
     async def put(self, batch: Batch) -> list[str]:
         """See `Link.put`. The node numbers; our own number makes a repetition harmless.
 
-        So what was given up needs no void: it is left out.
+        So what was given up needs no void: it is left out, and its id is empty.
         """
         members = [
             entry.text if entry.draft.dedupe else codec.with_field(entry.text, "dedupe", id_)

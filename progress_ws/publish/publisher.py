@@ -2,30 +2,29 @@
 
 import asyncio
 import logging
-import os
-import re
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from progress_ws.broker.seam import NOT_YET, LinkLost, OpenLink
+from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.sender import Sender
-from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.core import codec
 from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request, Update
-from progress_ws.errors import ProgressError, SettingsError
+from progress_ws.errors import ProgressError
+from progress_ws.publish import ending
 from progress_ws.publish.bar import STALL_S, Bar
+from progress_ws.publish.opening import opener
+from progress_ws.publish.outage import Outage
 from progress_ws.publish.reporter import Reporter
 
 log = logging.getLogger("progress_ws")
 
 SEND_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 5.0
+FLUSH_TIMEOUT_S = 5.0
 SETTLE_TIMEOUT_S = 2.0
 """What the end of a bar waits for the broker, if that is there."""
 KEY = "progress"
@@ -52,6 +51,7 @@ class Publisher:
         prefix: str = "progress-ws",
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_buffer_bytes: int = MAX_BUFFER_BYTES,
+        handle_sigterm: bool = True,
     ) -> None:
         """Prepare; nothing is opened before `start` or `async with`.
 
@@ -61,21 +61,23 @@ class Publisher:
             prefix: the name of the exchange, `PROGRESS_WS_PREFIX` of the nodes.
             max_message_bytes: as configured on the nodes, which would drop anything larger.
             max_buffer_bytes: what may wait while the broker is away.
+            handle_sigterm: send what waits before SIGTERM ends the process, for at most 2 s;
+                only where nothing else handles SIGTERM.
 
         Raises:
             SettingsError: the URL is of no known kind, or it is a node's and there is no token.
         """
-        self._open_link = _opener(url, token=token, prefix=prefix)
+        self._open_link = opener(url, token=token, prefix=prefix)
         self._max_message_bytes = max_message_bytes
         self._max_buffer_bytes = max_buffer_bytes
         self._sender: Sender | None = None
         self._running: asyncio.Task[None] | None = None
+        self._handle_sigterm = handle_sigterm
         self._warned = False
         self._reporter = Reporter(self._post_update)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self.dropped = 0
-        """Posted messages that found the buffer full."""
+        self._outage = Outage()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -93,8 +95,15 @@ class Publisher:
         """Begin to connect, in the background of the running event loop."""
         if self._sender is None:
             self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-            self._sender = Sender(self._open_link, max_buffer_bytes=self._max_buffer_bytes)
+            self._outage.start()
+            self._sender = Sender(
+                self._open_link,
+                max_buffer_bytes=self._max_buffer_bytes,
+                on_outage=self._outage.tell,
+            )
             self._running = asyncio.create_task(self._sender.run(), name="progress-ws publisher")
+            if self._handle_sigterm:
+                ending.watch(self._end, self._loop)
 
     async def close(self, *, timeout_s: float = CLOSE_TIMEOUT_S) -> int:
         """Send what still waits, for at most `timeout_s` seconds, and end the connection.
@@ -108,11 +117,11 @@ class Publisher:
         self._reporter.stop()
         sender, running = self._sender, self._running
         self._sender = self._running = None
+        self._outage.close()
+        ending.forget(self._end)
         try:
             async with asyncio.timeout(timeout_s):
-                await sender.flush()
-                with suppress(LinkLost):
-                    await sender.say_last()
+                await _finish(sender)
         except TimeoutError:
             pass  # told below
         finally:
@@ -123,6 +132,37 @@ class Publisher:
             log.warning("%d messages could not be sent: %s", unsent, reason)
         sender.abandon()
         return unsent
+
+    async def flush(self, *, timeout_s: float = FLUSH_TIMEOUT_S) -> int:
+        """Wait until what was posted is confirmed, and at most `timeout_s` seconds.
+
+        Not while it is known that nothing gets through: see `trouble`.
+
+        Returns:
+            how many messages are not confirmed yet; they are still being sent.
+        """
+        sender = self._sender
+        if sender is None:
+            return 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await sender.flush(patient=False)
+        return len(sender)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing gets through at the moment, as far as that is known; None otherwise."""
+        return None if self._sender is None else self._sender.cut_off
+
+    @property
+    def waiting(self) -> int:
+        """Count the messages that are not confirmed yet."""
+        return 0 if self._sender is None else len(self._sender)
+
+    @property
+    def dropped(self) -> int:
+        """Count the posted messages that found the buffer full."""
+        return self._outage.dropped
 
     async def send(
         self,
@@ -155,8 +195,7 @@ class Publisher:
         draft = self._draft(
             sid, message, key=key, run=run, final=final, stall_s=stall_s, dedupe=dedupe
         )
-        (id_,) = await self._started().send([draft], timeout_s=timeout_s)
-        return id_
+        return await self.send_draft(draft, timeout_s=timeout_s)
 
     def post(
         self,
@@ -180,8 +219,19 @@ class Publisher:
         draft = self._draft(
             sid, message, key=key, run=run, final=final, stall_s=stall_s, dedupe=dedupe
         )
-        if not self._started().post(draft):
-            self.dropped += 1
+        self.post_draft(draft)
+
+    async def send_draft(self, draft: Draft, *, timeout_s: float) -> str:
+        """Do as `send` with what has been checked already."""
+        (id_,) = await self._started().send([draft], timeout_s=timeout_s)
+        return id_
+
+    def post_draft(self, draft: Draft) -> None:
+        """Do as `post` with what has been checked already."""
+        sender = self._started()
+        self._outage.post()
+        if not sender.post(draft):
+            self._outage.dropped += 1
             if not self._warned:
                 self._warned = True
                 log.warning("the buffer is full, posted messages are dropped from now on")
@@ -240,27 +290,9 @@ class Publisher:
         self.report(bar)
         return bar
 
-    async def flush(self, *, timeout_s: float = SEND_TIMEOUT_S) -> int:
-        """Wait until what was posted is confirmed, for at most `timeout_s` seconds.
-
-        Not while the broker is known to be away: what waits is sent when it is back.
-
-        Returns:
-            how many messages are not confirmed yet.
-        """
-        if self._sender is None:
-            return 0
-        if self.trouble is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._sender.flush()
-        return len(self._sender)
-
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing can be sent at the moment; None while all is well, or not known yet."""
-        trouble = None if self._sender is None else self._sender.trouble
-        return None if trouble == NOT_YET else trouble
+    def end_bars(self, error: str) -> None:
+        """Let all that still run fail: whoever would have ended them is gone."""
+        self._reporter.end(error)
 
     def report(self, bar: Bar) -> None:
         """See `Owner.report`."""
@@ -286,6 +318,12 @@ class Publisher:
         stall_s = None if is_final else bar.stall_s
         self.post(bar.sid, update, key=bar.key, run=bar.run, final=is_final, stall_s=stall_s)
 
+    async def _end(self, error: str) -> None:
+        """Let what runs fail, and send what waits; not while nothing gets through."""
+        self.end_bars(error)
+        if self._sender is not None and not self._sender.cut_off:
+            await _finish(self._sender)
+
     def _started(self) -> Sender:
         if self._sender is None or self._running is None:
             raise ProgressError("the publisher is not started: use it in `async with Publisher(…)`")
@@ -298,33 +336,7 @@ class Publisher:
         return codec.new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)
 
 
-def _opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
-    """Choose the link by the URL; its libraries are loaded when it is first opened."""
-    try:
-        if not url.startswith("http"):
-            return partial(_open_amqp, check_amqp_url(url), prefix)
-        node = check_node_url(url)
-    except ValueError as exc:
-        raise SettingsError(f"cannot publish to {censored(url)!r}: it must be {exc}") from None
-    if token is None:
-        raise SettingsError("a node's URL needs token=, its PROGRESS_WS_PUBLISH_TOKEN")
-    if not re.fullmatch(r"[!-~]+", token):
-        raise SettingsError("token= is wrong: it must be printable ASCII without blanks")
-    return partial(_open_http, node, token)
-
-
-def _open_amqp(url: str, prefix: str) -> Any:
-    from progress_ws.broker.link import open_link
-    from progress_ws.broker.topology import Names
-
-    return open_link(url, Names(prefix), name=f"progress-ws publisher {_process()}")
-
-
-def _open_http(url: str, token: str) -> Any:
-    from progress_ws.publish.http import open_link
-
-    return open_link(url, token=token)
-
-
-def _process() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
+async def _finish(sender: Sender) -> None:
+    await sender.flush()
+    with suppress(LinkLost):
+        await sender.say_last()

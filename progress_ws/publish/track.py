@@ -14,7 +14,8 @@ T = TypeVar("T")
 class Tracker(Protocol):
     """A publisher, of either kind."""
 
-    def progress(self, sid: str, **options: Any) -> Bar:
+    @property
+    def progress(self) -> Callable[..., Bar]:
         """See `Publisher.progress`."""
 
 

@@ -1,6 +1,6 @@
 """Publishers on both ways to the browsers, and somebody who hears what arrives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -9,6 +9,7 @@ from progress_ws.broker.feed import AmqpFeed
 from progress_ws.node.settings import Settings
 from tests.broker.conftest import NAMES, Ear, Users, listening, proxied_url, proxy, users
 from tests.node.conftest import TOKEN, LiveNode, live_when_ready
+from tests.publish.inbox import Inbox
 from tests.support.tab import Tab
 
 __all__ = ["Users", "proxied_url", "proxy", "users"]
@@ -48,3 +49,10 @@ async def ear(amqp_url: str) -> AsyncIterator[Ear]:
     """What arrives at a node, delivery by delivery."""
     async with listening(AmqpFeed(amqp_url, NAMES, node="ear")) as ear:
         yield ear
+
+
+@pytest.fixture
+def inbox(amqp_url: str) -> Iterator[Inbox]:
+    """What crosses the exchange of the test's virtual host."""
+    with Inbox(amqp_url) as inbox:
+        yield inbox

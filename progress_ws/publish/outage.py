@@ -1,0 +1,54 @@
+"""One warning when the broker goes, and one when it is back."""
+
+import logging
+import time
+
+log = logging.getLogger("progress_ws")
+
+
+class Outage:
+    """What a publisher says of its broker's absence.
+
+    Nobody hears what becomes of a posted message, so whoever posts is told here, once. Whoever only
+    sends is told by `PublishError`, and at its end a publisher says what it could not send.
+
+    Attributes:
+        dropped: posted messages that found the buffer full.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._reason: str | None = None
+        self._since = 0.0
+        self._dropped_before = 0
+        self._has_posted = self._has_warned = self._is_ending = False
+
+    def start(self) -> None:
+        """Note that the publisher begins, anew perhaps."""
+        self._reason = None
+        self._has_warned = self._is_ending = False
+
+    def tell(self, reason: str | None) -> None:
+        """Note that nothing gets through any more, and why; None: something does again."""
+        if reason is not None:
+            self._since, self._dropped_before = time.monotonic(), self.dropped
+        elif self._has_warned:
+            self._has_warned = False
+            away_s, dropped = time.monotonic() - self._since, self.dropped - self._dropped_before
+            log.warning("progress gets through again after %.1f s, %d dropped", away_s, dropped)
+        self._reason = reason
+        self._warn()
+
+    def post(self) -> None:
+        """Note that something is posted."""
+        self._has_posted = True
+        self._warn()
+
+    def close(self) -> None:
+        """Note that the publisher is ending."""
+        self._is_ending = True
+
+    def _warn(self) -> None:
+        if self._reason and self._has_posted and not self._has_warned and not self._is_ending:
+            self._has_warned = True
+            log.warning("progress does not get through, what is posted waits: %s", self._reason)
