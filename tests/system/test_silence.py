@@ -1,16 +1,18 @@
 """A worker is killed or frozen: every browser is told so in time, and that it has returned."""
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from deploy.local import Node, Process
+from deploy.local import Node, Process, RabbitMQ
 from progress_ws import new_sid
+from tests.publish.test_alarm import alarm
 from tests.support.parts import running
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
@@ -28,7 +30,7 @@ from progress_ws import Publisher
 async def main(url, sid):
     async with Publisher(url) as publisher:
         while True:
-            await publisher.send(sid, "working", key="report", stall_s=1.0)
+            publisher.post(sid, "working", key="report", stall_s=1.0)
             await asyncio.sleep(0.2)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -37,16 +39,21 @@ asyncio.run(main(*sys.argv[1:]))
 Start = Callable[..., Node]
 
 
+def working(url: str, sid: str, folder: Path) -> Process:
+    """A process that works on one report, and says so five times a second."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}
+    return Process([sys.executable, "-c", WORKER, url, sid], log=folder / "w.log", env=env)
+
+
 @pytest.fixture
 def sid() -> str:
     return new_sid()
 
 
 @pytest.fixture
-def worker(amqp_url: str, sid: str, tmp_path: Path) -> Iterator[Process]:
-    """A process that works on one report, to be started: it says so five times a second."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}
-    yield Process([sys.executable, "-c", WORKER, amqp_url, sid], log=tmp_path / "w.log", env=env)
+def worker(amqp_url: str, sid: str, tmp_path: Path) -> Process:
+    """One, to be started."""
+    return working(amqp_url, sid, tmp_path)
 
 
 async def next_of(browser: Tab, type_: str) -> float:
@@ -116,6 +123,23 @@ async def test_a_node_that_starts_afterwards_finds_it_out_by_itself(
     async with tab(node.url, sid=sid) as browser:
         assert (await browser.frame())["type"] == "message"
         await sees_silence(browser)
+
+
+@pytest.mark.slow
+async def test_an_alarm_of_the_broker_is_no_silence_of_the_worker(
+    own_rabbitmq: RabbitMQ, sid: str, tmp_path: Path, node_process: Start
+) -> None:
+    """It keeps the worker from speaking, and the node's heartbeats, too."""
+    url = own_rabbitmq.amqp_url()
+    node = node_process(amqp_url=url)
+    async with tab(node.url, sid=sid) as browser:
+        with running(working(url, sid, tmp_path)):
+            await next_of(browser, "message")
+            async with alarm(own_rabbitmq):
+                await asyncio.sleep(3 * STALL_S)  # nothing may happen meanwhile
+            for _ in range(15):
+                assert (await browser.frame())["type"] == "message"
+            await eventually(lambda: node.ready, HEALED_S)
 
 
 async def test_a_frozen_node_takes_no_worker_for_dead(
