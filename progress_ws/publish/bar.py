@@ -197,6 +197,26 @@ class Bar:
         """End it because somebody asked for it."""
         self._end(State.CANCELLED, text=text)
 
+    def put_off(self, text: str | None = None) -> None:
+        """Say that it waits to be tried again, as a greater run; of this one nothing follows."""
+        self._end(State.QUEUED, text=text)
+
+    def leave(self, exc: BaseException | None) -> None:
+        """End it as its block would, left by this exception or by none."""
+        if isinstance(exc, (Cancelled, asyncio.CancelledError, KeyboardInterrupt)):
+            self.cancel()
+        elif exc is not None and not isinstance(exc, GeneratorExit):
+            self.failed(exc)
+        elif (exc or self.cancelled) and not self._is_complete():
+            self.cancel()
+        else:
+            self.done()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it says nothing more."""
+        return self.state is not State.RUNNING
+
     @property
     def cancelled(self) -> bool:
         """Whether a browser has asked to stop."""
@@ -241,7 +261,7 @@ class Bar:
 
     def _update(self, now_s: float, current: float, total: float | None) -> Update:
         rate, left_s = self._pace.rate, self._pace.left_s(total)
-        is_running = not self.state.is_final
+        is_running = not self.has_ended
         return (
             update(
                 self.state,
@@ -271,7 +291,7 @@ class Bar:
         more: dict[str, Any] | None = None,
     ) -> None:
         with self._lock:
-            if self.state.is_final:
+            if self.has_ended:
                 return
             children = list(self._children)
         for child in children:
@@ -289,16 +309,6 @@ class Bar:
             current, total = self._measure()
         return total is not None and current >= total
 
-    def _leave(self, exc: BaseException | None) -> None:
-        if isinstance(exc, (Cancelled, asyncio.CancelledError, KeyboardInterrupt)):
-            self.cancel()
-        elif exc is not None and not isinstance(exc, GeneratorExit):
-            self.failed(exc)
-        elif (exc or self.cancelled) and not self._is_complete():
-            self.cancel()
-        else:
-            self.done()
-
     def __enter__(self) -> Self:
         return self
 
@@ -308,7 +318,7 @@ class Bar:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(exc)
+        self.leave(exc)
         self._owner.settle()
 
     async def __aenter__(self) -> Self:
@@ -320,5 +330,5 @@ class Bar:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(exc)
+        self.leave(exc)
         await self._owner.asettle()

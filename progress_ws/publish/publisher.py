@@ -314,9 +314,9 @@ class Publisher:
         self._reporter.report(bar)
 
     def _post_update(self, bar: Bar, update: Update) -> None:
-        is_final = bar.state.is_final
-        stall_s = None if is_final else bar.stall_s
-        self.post(bar.sid, update, key=bar.key, run=bar.run, final=is_final, stall_s=stall_s)
+        stall_s = None if bar.has_ended else bar.stall_s
+        final = bar.state.is_final
+        self.post(bar.sid, update, key=bar.key, run=bar.run, final=final, stall_s=stall_s)
 
     async def _end(self, error: str) -> None:
         """Let what runs fail, and send what waits; not while nothing gets through."""

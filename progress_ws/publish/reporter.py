@@ -29,7 +29,7 @@ class Reporter:
     def report(self, bar: Bar) -> None:
         """Send what a bar says now; until its end it is looked at from now on."""
         self._say(bar)
-        if bar.state.is_final:
+        if bar.has_ended:
             self._bars.discard(bar)
             return
         self._bars.add(bar)

@@ -1,22 +1,13 @@
 """`track`: a bar around a loop, in one word."""
 
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
-from progress_ws.publish.bar import Bar
+from progress_ws.publish.place import KEY, Tracker, find_progress
 
 T = TypeVar("T")
-
-
-class Tracker(Protocol):
-    """A publisher, of either kind."""
-
-    @property
-    def progress(self) -> Callable[..., Bar]:
-        """See `Publisher.progress`."""
 
 
 @overload
@@ -54,7 +45,7 @@ def track(
     publisher: Tracker | None = None,
     total: float | None = None,
     title: str | None = None,
-    key: str = "progress",
+    key: str = KEY,
     cancellable: bool = False,
     **options: Any,
 ) -> Iterator[T] | AsyncIterator[T]:
@@ -81,17 +72,12 @@ def track(
         SettingsError: there is a sid, and no publisher to be found.
         InvalidMessage: no node would accept it; the text names the field.
     """
-    sid = sid or os.environ.get("PROGRESS_WS_SID") or None
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     begin: Callable[[], Any] = nullcontext
-    if sid is not None:
-        if publisher is None:
-            from progress_ws.publish.default import default_publisher
-
-            publisher = default_publisher()
+    if (progress := find_progress(sid, publisher)) is not None:
         options = {"raise_cancelled": cancellable, "key": key, "total": total, **options}
-        begin = partial(publisher.progress, sid, title=title, **options)
+        begin = partial(progress, title=title, **options)
     if isinstance(iterable, AsyncIterable):
         return _track_async(iterable, begin)
     return _track(iterable, begin)
