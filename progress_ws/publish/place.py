@@ -14,7 +14,8 @@ KEY = "progress"
 class Tracker(Protocol):
     """A publisher, of either kind."""
 
-    def progress(self, sid: str, **options: Any) -> Bar:
+    @property
+    def progress(self) -> Callable[..., Bar]:
         """See `Publisher.progress`."""
 
 

@@ -109,7 +109,7 @@ import io, sys
 from progress_ws.tqdm import tqdm, trange
 assert list(tqdm(range(3), file=io.StringIO(), desc="x")) == [0, 1, 2]
 with tqdm(total=2, file=io.StringIO()) as bar: bar.update()
-assert "aio_pika" not in sys.modules and "progress_ws.publish.blocking" not in sys.modules
+assert "aio_pika" not in sys.modules and "progress_ws.publish.default" not in sys.modules
 assert type(iter(trange(2, file=io.StringIO()))).__name__ == "generator"
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)
