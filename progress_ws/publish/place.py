@@ -19,16 +19,19 @@ class Tracker(Protocol):
         """See `Publisher.progress`."""
 
 
+def find_sid(sid: str | None) -> str | None:
+    """Return the session, by default that of the environment; None: there is none."""
+    return sid or os.environ.get("PROGRESS_WS_SID") or None
+
+
 def find_progress(sid: str | None, publisher: Tracker | None) -> Callable[..., Bar] | None:
-    """Return what begins a bar, by default as the environment says; None without any sid.
+    """Return what begins a bar; None without any sid.
 
     Raises:
         SettingsError: there is a sid, and no publisher to be found.
     """
-    sid = sid or os.environ.get("PROGRESS_WS_SID") or None
-    if sid is None:
-        return None
-    return partial((publisher or _default()).progress, sid)
+    found = find_sid(sid)
+    return None if found is None else partial((publisher or _default()).progress, found)
 
 
 def unseen(*, key: str = KEY, **options: Any) -> Bar:
