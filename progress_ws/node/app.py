@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> web.Application:
         memory=parts.memory,
     )
     app.cleanup_ctx.append(partial(_run, parts, lag))
-    app.on_response_prepare.append(_keep_fresh)
+    app.on_response_prepare.append(_serve_client)
     _add_routes(app, settings)
     return app
 
@@ -92,9 +92,13 @@ def _guarded(deliver: Callable[[Delivery], None]) -> Callable[[Delivery], None]:
     return guarded
 
 
-async def _keep_fresh(request: web.Request, response: web.StreamResponse) -> None:
-    """After an upgrade no page may run an old client for days; asking again costs it a 304."""
+async def _serve_client(request: web.Request, response: web.StreamResponse) -> None:
+    """After an upgrade no page may run an old client for days; asking again costs it a 304.
+
+    It is no secret: pages of any origin may load it, and `Origin` decides what they can do with it.
+    """
     if request.path.startswith("/client/"):
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
         response.headers[hdrs.CACHE_CONTROL] = "no-cache"
 
 
