@@ -1,0 +1,1 @@
+"""Every recipe of deploy/recipes, run as its README says."""
