@@ -7,7 +7,9 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "recipes"
 FILES = sorted(
     path
     for path in FOLDER.rglob("*.*")
-    if path.is_file() and path.name != "README.md" and "__pycache__" not in path.parts
+    if path.is_file()
+    and path.name != "README.md"
+    and {"__pycache__", "target"}.isdisjoint(path.parts)  # what running them leaves
 )
 
 _TEXT = (FOLDER / "README.md").read_text()

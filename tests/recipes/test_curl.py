@@ -1,7 +1,4 @@
-"""Publishers that are no Python: a shell with curl, Java."""
-
-import shutil
-from pathlib import Path
+"""A job in a shell, over a node's HTTP API."""
 
 import pytest
 
@@ -14,8 +11,6 @@ from tests.support.tab import tab
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.broker
-
-AMQP_JAR = Path("/usr/share/java/amqp-client.jar")
 
 
 async def test_a_shell_with_curl_is_watched_to_its_end(cook: Cook, node: Node) -> None:
@@ -38,17 +33,3 @@ async def test_a_shell_with_curl_stops_when_its_browser_asks(cook: Cook, node: N
     assert states[-1]["state"] == "cancelled"
     assert states[-1]["current"] < 20
     await eventually(lambda: shell.returncode == 0)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("javac"), reason="needs a JDK, 17 or newer")
-@pytest.mark.skipif(not AMQP_JAR.exists(), reason="needs Debian's librabbitmq-client-java")
-async def test_a_java_program_is_watched_to_its_end(cook: Cook, node: Node) -> None:
-    sid = new_sid()
-    async with tab(node.url, sid=sid) as browser:
-        (command,) = commands("Java")
-        program = cook(command, SID=sid)
-        states = await seen(browser)
-    assert [state["current"] for state in states] == list(range(21))
-    assert states[-1]["state"] == "done"
-    await eventually(lambda: program.returncode == 0)
