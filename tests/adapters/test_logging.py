@@ -15,8 +15,7 @@ from tests.node.conftest import TOKEN, live_when_ready
 
 @pytest.fixture
 def logger() -> logging.Logger:
-    """One by itself: no handler of pytest's."""
-    return logging.Logger("job")
+    return logging.Logger("job")  # noqa: LOG001 - one by itself, without pytest's handlers
 
 
 class Posts:

@@ -8,7 +8,7 @@ from tests.cli.conftest import run
 SID = "a-sid-that-nobody-reads"
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["send"], ["watch"]])
+@pytest.mark.parametrize("command", [[], ["serve"], ["send"], ["watch"], ["run"]])
 def test_help_everywhere(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     """`--help` prints to standard output and ends with 0."""
     with pytest.raises(SystemExit) as end:
@@ -16,11 +16,11 @@ def test_help_everywhere(capsys: pytest.CaptureFixture[str], command: list[str])
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(" ".join(["usage: progress-ws", *command]))
-    for name in ("serve", "send", "watch") if not command else ():
+    for name in ("serve", "send", "watch", "run") if not command else ():
         assert name in text
 
 
-@pytest.mark.parametrize("command", ["send", "watch"])
+@pytest.mark.parametrize("command", ["send", "watch", "run"])
 def test_help_says_where_to_publish(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """The variables that name the broker or the node."""
     with pytest.raises(SystemExit):
