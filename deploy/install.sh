@@ -3,7 +3,7 @@
 #   deploy/install.sh           the package itself
 #   deploy/install.sh cluster   RabbitMQ and nginx as well
 #   deploy/install.sh test      a browser, Node.js and the development tools as well
-#   deploy/install.sh test-all  Debian 13 with RabbitMQ 4 as well, in the user's cache, where it can be had
+#   deploy/install.sh test-all  Debian 13 with RabbitMQ 4, and RabbitMQ's Java client for a JDK, where they can be had
 # A second run finds everything in place and takes no time.
 set -eu
 cd "$(dirname "$0")/.."
@@ -120,11 +120,15 @@ if ! installed; then
     printf '%s' "$PWD" >"$stamp"
 fi
 
-# What cannot be had of this is told, and is no failure: the tests run against one RabbitMQ then.
+# What cannot be had of these is told, and is no failure: the tests do with what is there.
 if [ "${1:-run}" = test-all ] && ! deploy/trixie.sh look >/dev/null 2>&1; then
     missing=
     needs debootstrap debootstrap
     needs bwrap bubblewrap
     [ -z "$missing" ] || (install_missing) || true
     deploy/trixie.sh >/dev/null || true
+fi
+if [ "${1:-run}" = test-all ] && has javac && ! [ -e /usr/share/java/amqp-client.jar ]; then
+    missing=" librabbitmq-client-java"
+    (install_missing) || true
 fi

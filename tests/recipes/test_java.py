@@ -56,5 +56,5 @@ def build(project: Path) -> None:
     command = ["mvn", "--quiet", "--batch-mode", "compile"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=BUILD_S)
     if found := re.search(r"Non-resolvable .*|Could not (?:resolve|transfer) .*", done.stdout):
-        pytest.skip(f"Maven cannot fetch Spring Boot: {found[0].partition(" from/to ")[0]}")
+        pytest.skip(f"Maven cannot fetch Spring Boot: {found[0].partition(' from/to ')[0]}")
     assert done.returncode == 0, done.stdout
