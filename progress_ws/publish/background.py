@@ -72,6 +72,20 @@ class Background:
         return self.publisher.waiting + len(self._posted)
 
     @property
+    def trouble(self) -> str | None:
+        """Why nothing gets through at the moment; only its own loop may ask the connection."""
+
+        async def trouble() -> str | None:
+            return self.publisher.trouble
+
+        if self.is_current:
+            return self.publisher.trouble
+        try:
+            return self.ask(trouble, timeout_s=0)
+        except PublishError as exc:
+            return str(exc)
+
+    @property
     def is_current(self) -> bool:
         """Whether this is the thread itself."""
         return threading.get_ident() == self._thread.ident
@@ -132,7 +146,7 @@ class Background:
 
     def flush(self, *, timeout_s: float) -> int:
         """Wait until what was posted is confirmed, if it is not known that nothing gets through."""
-        if self.pid != os.getpid() or self.publisher.trouble is not None:
+        if self.pid != os.getpid():
             return self.waiting
         try:
             return self.ask(lambda: self.publisher.flush(timeout_s=timeout_s), timeout_s=timeout_s)

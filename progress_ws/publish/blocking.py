@@ -3,6 +3,7 @@
 import asyncio
 import os
 import weakref
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -83,7 +84,10 @@ class BlockingPublisher:
         self._handle_sigterm = handle_sigterm
         self._background: Background | None = None
         self._finalizer: weakref.finalize[..., BlockingPublisher] | None = None
-        self._dropped = 0
+        self._is_starting = False
+        self._early: deque[Draft] = deque()
+        """What a signal handler posts while its own thread is starting the other one."""
+        self._dropped: Counter[int] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +126,7 @@ class BlockingPublisher:
         )
         background = self._started_if_possible()
         if background is None:
-            raise PublishError("not sent: the interpreter starts no new threads")
+            raise PublishError("not sent: the publisher cannot be started just now")
         publisher = background.publisher
         return background.ask(
             lambda: publisher.send_draft(draft, timeout_s=timeout_s), timeout_s=timeout_s
@@ -151,10 +155,12 @@ class BlockingPublisher:
             sid, message, key=key, run=run, final=final, stall_s=stall_s, dedupe=dedupe
         )
         background = self._started_if_possible()
-        if background is None:
-            self._dropped += 1
-        else:
+        if background is not None:
             background.post(draft)
+        elif self._is_starting:
+            self._early.append(draft)
+        else:
+            self._dropped[os.getpid()] += 1
 
     def progress(
         self,
@@ -225,14 +231,14 @@ class BlockingPublisher:
             background.check_thread()
             self._background = None
         unsent = background.close(timeout_s=timeout_s)
-        self._dropped += background.dropped
+        self._dropped[background.pid] += background.dropped
         return unsent
 
     @property
     def trouble(self) -> str | None:
         """Why nothing gets through at the moment, as far as that is known; None otherwise."""
         background = self._existing()
-        return None if background is None else background.publisher.trouble
+        return None if background is None else background.trouble
 
     @property
     def waiting(self) -> int:
@@ -244,7 +250,7 @@ class BlockingPublisher:
     def dropped(self) -> int:
         """Count the posted messages that found the buffer full, in this process."""
         background = self._existing()
-        return self._dropped + (0 if background is None else background.dropped)
+        return self._dropped[os.getpid()] + (0 if background is None else background.dropped)
 
     def _existing(self) -> Background | None:
         """Return what runs in this process, if it does; what it has of its parent is no more."""
@@ -254,7 +260,7 @@ class BlockingPublisher:
         return background
 
     def _started_if_possible(self) -> Background | None:
-        """Return what runs in this process; None at its very end: there are no new threads."""
+        """Return what runs in this process; None at its very end, or while it is being started."""
         background = self._existing()
         if background is None:
             try:
@@ -269,25 +275,34 @@ class BlockingPublisher:
         """Start it, in one thread of those that may come at once.
 
         Raises:
-            RuntimeError: there are no new threads.
+            RuntimeError: there are no new threads, or a signal handler has come in between.
         """
         with processes.starting:
             background = self._existing()
             if background is not None:
                 return background
-            if self._background is not None:  # the parent's
-                self._dropped = 0
-            background = self._background = Background(
-                self._new(),
-                max_bytes=self._max_buffer_bytes,
-                exit_timeout_s=self._exit_timeout_s,
-            )
+            if self._is_starting:
+                raise RuntimeError("being started")
+            self._is_starting = True
+            try:
+                background = self._background = Background(
+                    self._new(),
+                    max_bytes=self._max_buffer_bytes,
+                    exit_timeout_s=self._exit_timeout_s,
+                )
+            finally:
+                self._is_starting = False
+            self._close_when_forgotten(background)
+        while self._early:
+            background.post(self._early.popleft())
+        return background
+
+    def _close_when_forgotten(self, background: Background) -> None:
+        """Whoever makes one for each request and lets it go leaves no thread and no connection."""
         if self._finalizer is not None:
             self._finalizer.detach()
-        # Whoever makes one for each request and lets it go leaves no thread and no connection.
         self._finalizer = weakref.finalize(self, background.leave, timeout_s=CLOSE_TIMEOUT_S)
         self._finalizer.atexit = False
-        return background
 
     def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
         return codec.new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)

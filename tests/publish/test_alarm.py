@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.error import HTTPError
 import pytest
 
 from deploy.local import RabbitMQ
-from progress_ws import Publisher, PublishError, new_sid
+from progress_ws import BlockingPublisher, Publisher, PublishError, new_sid
 from progress_ws.broker import sender
 from progress_ws.broker.feed import AmqpFeed
 from tests.broker.conftest import NAMES, listening
@@ -134,3 +135,30 @@ async def test_the_end_during_an_alarm_is_in_time_and_told_once(
         assert [record.levelno for record in warnings] == [logging.WARNING]
         assert "10 messages could not be sent" in warnings[0].getMessage()
         assert "has an alarm" in warnings[0].getMessage()
+
+
+async def test_a_job_in_threads_is_not_held_up_by_an_alarm(own_rabbitmq: RabbitMQ) -> None:
+    url, sid = own_rabbitmq.amqp_url(), new_sid()
+
+    def work(publisher: BlockingPublisher) -> float:
+        started = time.monotonic()
+        with publisher.progress(sid, total=1000) as bar:
+            for _ in range(1000):
+                bar.advance()
+                publisher.post(sid, "posted", key="k")
+        assert "has an alarm" in str(publisher.trouble)
+        assert publisher.flush(timeout_s=60) > 0
+        return time.monotonic() - started
+
+    async with listening(AmqpFeed(url, NAMES, node="a")) as ear:
+        with BlockingPublisher(url) as publisher:
+            publisher.send(sid, "before")
+            async with alarm(own_rabbitmq):
+                # The broker blocks a connection when it has tried to publish.
+                with pytest.raises(PublishError):
+                    await asyncio.to_thread(publisher.send, sid, "blocked", timeout_s=1)
+                assert await asyncio.to_thread(work, publisher) < 1
+            await asyncio.to_thread(publisher.send, sid, "after", timeout_s=30)
+        await ear.hears_value("after")
+    states = [m["message"]["state"] for m in messages(ear) if m.get("key") == "progress"]
+    assert states[-1] == "done"

@@ -230,6 +230,9 @@ def test_a_signal_handler_posts_while_its_thread_is_posting(inbox: Inbox, amqp_u
         try:
             for n in range(20_000):
                 publisher.post(SID, n)
+                if n % 1000 == 0:
+                    publisher.flush()
+                    publisher.close()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
