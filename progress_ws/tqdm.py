@@ -5,6 +5,7 @@ from progress_ws.tqdm import tqdm
 for row in tqdm(rows, desc="Import", sid=sid): ...
 """
 
+import atexit
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
@@ -171,3 +172,11 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
 def trange(*args: int, **kwargs: Any) -> tqdm:
     """Return `tqdm(range(*args), **kwargs)`."""
     return tqdm(range(*args), **kwargs)
+
+
+@atexit.register
+def _end_complete() -> None:
+    """At the end of a program see to it that what is complete, though never closed, is done."""
+    for each in list(tqdm._instances):
+        if isinstance(each, tqdm) and each._bar and each.total and each.n >= each.total:
+            each._end(each._bar, None)
