@@ -30,9 +30,17 @@ class State(StrEnum):
         return self not in (State.QUEUED, State.RUNNING)
 
 
+_latest = (0, 0)
+
+
 def new_run() -> str:
-    """Name a run so that it follows all that began in an earlier millisecond."""
-    return f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(4)}"
+    """Name a run so that it follows all that began before it, here or in an earlier millisecond."""
+    global _latest
+    latest_ms, count = _latest
+    now_ms = time.time_ns() // 1_000_000
+    # Short loops inside of another begin many runs of one key in a millisecond.
+    _latest = (now_ms, 0) if now_ms > latest_ms else (latest_ms, count + 1)
+    return f"{_latest[0]:013d}-{_latest[1]:04x}{secrets.token_hex(4)}"
 
 
 def clipped(text: object) -> str:

@@ -123,7 +123,8 @@ async def test_a_reader_who_is_slow_loses_nothing() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_signals_are_handed_on(tmp_path: Path, number: signal.Signals) -> None:
-    script = f"trap 'echo got it; exit 7' {number.name[3:]}; touch {tmp_path}/up; read line"
+    trap = f"trap 'echo got it; exit 7' {number.name[3:]}"
+    script = f"{trap}; touch {tmp_path}/up; while :; do sleep 0.05; done"
     async with command({}, "run", "--", "sh", "-c", script) as process:
         await eventually((tmp_path / "up").exists)
         process.send_signal(number)
@@ -192,18 +193,26 @@ async def test_without_a_broker_one_line_at_the_end_says_so() -> None:
 
 async def test_its_life_is_a_bar(place: Place) -> None:
     sid = new_sid()
-    script = "for n in 10 55.5; do echo at $n %; sleep 0.3; done; printf 'nearly there'"
-    watching = asyncio.create_task(shown(place, sid))
-    done = await run(place.environ, "run", "--sid", sid, "--title", "Import", "sh", "-c", script)
-    assert (done.status, done.err) == (0, "")
-    updates = await watching
-    assert updates[0]["state"] == "running"
-    assert updates[-1]["state"] == "done"
-    assert {update["title"] for update in updates} == {"Import"}
-    assert updates[-1]["text"] == "nearly there"
-    percents = [(u.get("current"), u.get("total"), u.get("text")) for u in updates]
-    assert (10, 100, "at 10 %") in percents
-    assert (55.5, 100, "at 55.5 %") in percents
+    script = "for n in 10 55.5; do echo at $n %; read line; done; printf 'nearly there'"
+    argv = ["run", "--sid", sid, "--title", "Import", "sh", "-c", script]
+    async with tab(place.url, sid=sid) as browser, command(place.environ, *argv) as process:
+
+        async def until(text: str) -> dict[str, Any]:
+            while (update := (await browser.frame())["message"]).get("text") != text:
+                assert (update["state"], update["title"]) == ("running", "Import")
+            return dict(update)
+
+        assert process.stdin is not None
+        for percent in (10, 55.5):
+            update = await until(f"at {percent} %")
+            assert (update["current"], update["total"]) == (percent, 100)
+            process.stdin.write(b"\n")
+        done = await end(process)
+        assert (done.status, done.err) == (0, "")
+        last = await until("nearly there")
+        while last["state"] == "running":
+            last = await until("nearly there")
+        assert last["state"] == "done"
 
 
 @pytest.mark.parametrize(
