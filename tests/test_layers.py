@@ -19,7 +19,8 @@ ARROWS = {
     "the package itself": {"publish", "core", "errors"},
     **{adapter: INWARD - {"broker"} for adapter in ("tqdm", "rich", "celery", "logging")},
     "node": {"broker", "core", "errors"},
-    "cli": {"node", "the package itself"} | INWARD,
+    "doctor": {"node", "broker", "core", "errors"},
+    "cli": {"node", "doctor", "the package itself"} | INWARD,
     "demo": {"node", "the package itself"} | INWARD,
     "__main__": {"cli"},
 }
@@ -32,7 +33,7 @@ USERS = {
     "tqdm": {"tqdm"},
     "rich": {"rich"},
     "celery": {"celery"},
-    "aiohttp": {"node", "demo", "publish.http", "cli.watch"},
+    "aiohttp": {"node", "demo", "publish.http", "cli.watch", "doctor.web"},
     "prometheus_client": {"node"},
     "structlog": {"node", "cli", "demo"},
     "uvloop": {"node"},

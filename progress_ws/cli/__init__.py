@@ -1,4 +1,4 @@
-"""The command line: `progress-ws serve`, `send`, `watch`, `run`."""
+"""The command line: `progress-ws serve`, `send`, `watch`, `run`, `doctor`."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from progress_ws.cli import run, send, serve, watch
+from progress_ws.cli import doctor, run, send, serve, watch
 from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
 
 OK, FAILURE, USAGE = 0, 1, 2
@@ -45,6 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("progress-ws"))
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, send, watch, run):
+    for command in (serve, send, watch, run, doctor):
         command.add_to(commands)
     return parser

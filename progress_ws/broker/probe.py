@@ -1,0 +1,193 @@
+"""What there is on RabbitMQ and whether it works, found out without changing it.
+
+The one thing made is the exclusive queue that listens; it is gone with its connection.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel as UnderlayChannel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+)
+
+from progress_ws.broker import tolerance
+from progress_ws.broker.connection import LOSSES, connect, explained, is_blocked
+from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, is_refused
+from progress_ws.broker.rights import Right
+from progress_ws.broker.seam import Deliver, LinkLost, NoStream
+from progress_ws.broker.topology import (
+    Names,
+    another_kind,
+    await_history,
+    declare_exchange,
+    declare_node_queue,
+    find_exchange,
+    missing_rights,
+)
+from progress_ws.core.intake import Delivery
+
+BLOCKED_AFTER_S = 1.0
+
+
+class Missing(NoStream):
+    """There is no queue of the stream's name at all."""
+
+
+class Tried(NamedTuple):
+    """What came of trying to publish.
+
+    Attributes:
+        refused: the rights that were missing.
+        blocked: the broker takes nothing, because it has an alarm.
+    """
+
+    refused: frozenset[Right]
+    blocked: bool
+
+
+@asynccontextmanager
+async def open_probe(url: str, names: Names) -> AsyncIterator["Probe"]:
+    """Open a connection for questions.
+
+    Raises:
+        LinkLost: it cannot be had; the cause is what the network or the broker said.
+    """
+    tolerance.install()
+    async with connect(url, name="progress-ws doctor") as connection:
+        yield Probe(connection, names, url=url)
+
+
+class Probe:
+    """One connection, and the questions that are asked on it; each raises `LinkLost`."""
+
+    def __init__(self, connection: AbstractConnection, names: Names, *, url: str) -> None:
+        self._connection = connection
+        self._names = names
+        self._url = url
+
+    @property
+    def version(self) -> str:
+        """The version that the broker says it has; empty where it says none."""
+        transport = self._connection.transport
+        properties = getattr(transport and transport.connection, "server_properties", {})
+        return str(properties.get("version", ""))
+
+    async def missing(self, exchange: str) -> LinkLost | None:
+        """Return what is to be said of an exchange that does not exist; None where it does."""
+        with explained(self._url):
+            try:
+                await find_exchange(await self._connection.channel(), Names(exchange))
+            except LinkLost as exc:
+                if not isinstance(exc.__cause__, ChannelNotFoundEntity):
+                    raise
+                return exc
+        return None
+
+    async def check_kind(self) -> None:
+        """Declare the exchange, which must exist, as it is meant to be; this changes nothing.
+
+        Raises:
+            LinkRefused: it is of another kind; whoever may not configure it is not told.
+        """
+        with explained(self._url):
+            await declare_exchange(self._connection, self._names)
+
+    async def refused(self, rights: Iterable[Right]) -> frozenset[Right]:
+        """Return those of these rights that the login lacks."""
+
+        async def ask(right: Right) -> frozenset[Right]:
+            is_no = await is_refused(await self._channel(), right, self._names)
+            return frozenset({right} if is_no else ())
+
+        with explained(self._url):
+            return frozenset().union(*await asyncio.gather(*map(ask, rights)))
+
+    async def listen(self, deliver: Deliver, *, for_s: float) -> None:
+        """Call `deliver` with what crosses the exchange, for so long.
+
+        Raises:
+            LinkRefused: a right is missing; the text says which.
+        """
+
+        async def on_message(message: DeliveredMessage) -> None:
+            properties = message.header.properties
+            at = properties.timestamp
+            deliver(
+                Delivery(
+                    message.body,
+                    properties.message_type,
+                    properties.message_id,
+                    at.timestamp() if at is not None else None,
+                )
+            )
+
+        with explained(self._url):
+            channel = await self._connection.channel()
+            exchange = await find_exchange(channel, self._names)
+            queue = await declare_node_queue(channel, exchange, self._names, NAME)
+            underlay = await channel.get_underlay_channel()
+            await underlay.basic_consume(queue.name, on_message, no_ack=True)
+            await asyncio.sleep(for_s)
+
+    async def follow_history(self, on_begun: Callable[[], None], *, for_s: float) -> bool:
+        """Tell whether anything new comes into the stream within a time, which begins with a call.
+
+        Raises:
+            Missing: there is none.
+            NoStream: it may not be read, or the name is another queue's.
+            LinkLost: it exists, and does not answer.
+        """
+        with explained(self._url):
+            if not await await_history(self._connection, self._names, ANSWER_TIMEOUT_S):
+                raise Missing(f"the stream {self._names.history!r} does not exist")
+            arrived = asyncio.Event()
+
+            async def on_message(_message: DeliveredMessage) -> None:
+                arrived.set()
+
+            channel = await self._channel()
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await consume_new(channel, self._names.history, on_message)
+            except ChannelAccessRefused as exc:
+                raise NoStream(missing_rights(self._names, exc)) from exc
+            except ChannelPreconditionFailed as exc:
+                raise NoStream(another_kind(self._names, exc)) from exc
+            except TimeoutError as exc:
+                raise LinkLost(f"the stream {self._names.history!r} does not answer") from exc
+            on_begun()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), for_s)
+            return arrived.is_set()
+
+    async def _channel(self) -> UnderlayChannel:
+        return await (await self._connection.channel()).get_underlay_channel()
+
+
+async def try_publishing(url: str, names: Names, rights: Iterable[Right]) -> Tried:
+    """Tell which of these rights, to publish, are missing, and whether there is an alarm.
+
+    On a connection of its own: in an alarm the broker stops reading those that publish.
+
+    Raises:
+        LinkLost: it cannot be had.
+    """
+    refused = set()
+    async with connect(url, name="progress-ws doctor: publishing") as connection:
+        for right in rights:
+            channel = await (await connection.channel()).get_underlay_channel()
+            if await is_refused(channel, right, names):
+                refused.add(right)
+            with suppress(TimeoutError, *LOSSES):
+                async with asyncio.timeout(BLOCKED_AFTER_S):
+                    await connection.channel()  # which a blocked connection does not answer
+            if is_blocked(connection):
+                return Tried(frozenset(refused), blocked=True)
+    return Tried(frozenset(refused), blocked=False)

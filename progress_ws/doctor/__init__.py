@@ -1,0 +1,1 @@
+"""What is wrong here: checks of the broker and of nodes, for `progress-ws doctor`."""

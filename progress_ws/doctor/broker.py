@@ -1,0 +1,78 @@
+"""Looks at RabbitMQ for a few seconds."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from progress_ws.broker.connection import place
+from progress_ws.broker.probe import Probe, Tried, open_probe, try_publishing
+from progress_ws.broker.rights import all_needs
+from progress_ws.broker.seam import LinkLost
+from progress_ws.doctor import heard, reach
+from progress_ws.doctor.findings import Finding, unchecked
+from progress_ws.doctor.verdict import STREAM_LATE_S, Seen, Subject, findings
+
+CONNECT_S = 4.0
+LISTEN_S = 5.0
+"""Every node is heard twice in this time."""
+LIMIT_S = 12.0
+
+T = TypeVar("T")
+
+
+async def examine(subject: Subject, said: heard.Heard) -> list[Finding]:
+    """Look, and return the findings; ends within some 12 s whatever the broker does."""
+    where = reach.broker(place(subject.url))
+    seen = Seen()
+    try:
+        async with asyncio.timeout(LIMIT_S), AsyncExitStack() as stack:
+            async with asyncio.timeout(CONNECT_S):
+                opened = open_probe(subject.url, subject.names)
+                probe = await stack.enter_async_context(opened)
+            seen.version = probe.version
+            await _look(probe, subject, seen, said)
+    except (LinkLost, TimeoutError) as exc:
+        return [
+            reach.unreachable(where, exc),
+            unchecked("rights, exchange, history, alarm, nodes", "not without RabbitMQ"),
+        ]
+    return list(findings(subject, seen, said))
+
+
+async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -> None:
+    names, rights = subject.names, all_needs(subject.prefix)
+    to_publish = [right for right in rights if (right.verb, right.kind) == ("write", "exchange")]
+    seen.missing = await probe.missing(names.exchange)
+    seen.missing_control = await probe.missing(f"{names.prefix}.control")
+    seen.refused = await probe.refused(set(rights) - set(to_publish))
+
+    async def kind() -> None:
+        if seen.missing is None:
+            await probe.check_kind()
+
+    async def listen() -> None:
+        if seen.missing is None:
+            await probe.listen(said.take, for_s=LISTEN_S)
+        said.is_complete = True
+
+    def begun() -> None:
+        seen.history_begun_s = time.monotonic()
+
+    seen.kind, seen.tried, seen.listened, seen.history = await asyncio.gather(
+        _settled(kind()),
+        _settled(try_publishing(subject.url, names, to_publish)),
+        _settled(listen()),
+        _settled(probe.follow_history(begun, for_s=LISTEN_S + STREAM_LATE_S)),
+    )
+    seen.listened_s, seen.ended_s = LISTEN_S, time.monotonic()
+    if isinstance(seen.tried, Tried):
+        seen.refused |= seen.tried.refused
+
+
+async def _settled(looking: Coroutine[object, object, T]) -> T | LinkLost:
+    try:
+        return await looking
+    except LinkLost as exc:
+        return exc

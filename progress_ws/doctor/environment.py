@@ -1,0 +1,128 @@
+"""What a publisher or a node finds in its environment, and what is wrong with it."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+
+from progress_ws.broker.rights import Role
+from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
+from progress_ws.core.message import SID_RULE, is_sid
+from progress_ws.doctor.findings import Finding, ok, problem, told, unchecked
+from progress_ws.errors import SettingsError
+from progress_ws.node.settings import PREFIX, Settings, variable
+
+AMQP_URL, URL, SID = f"{PREFIX}AMQP_URL", f"{PREFIX}URL", f"{PREFIX}SID"
+SHARED = {AMQP_URL, f"{PREFIX}PREFIX", f"{PREFIX}PUBLISH_TOKEN"}
+SERVES = {variable(setting.name) for setting in fields(Settings)} - SHARED
+KNOWN = SHARED | SERVES | {URL, SID}
+WHO = {
+    Role.PUBLISHER: "of a publisher",
+    Role.CANCELLABLE: "of a publisher that can be cancelled",
+    Role.NODE: "of a node",
+}
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What is to be looked at; None: not set, or wrong.
+
+    Attributes:
+        role: what this environment is for.
+        is_guess: the address of the node is the one that it would listen on.
+        has_history: the node is meant to keep one.
+    """
+
+    role: Role
+    amqp_url: str | None
+    node_url: str | None
+    is_guess: bool
+    token: str | None
+    prefix: str
+    has_history: bool
+
+
+def read(environ: Mapping[str, str], role: Role | None) -> tuple[Environment, list[Finding]]:
+    """Read the environment; a variable that is empty counts as unset."""
+    given = {name: value for name, value in environ.items() if value}
+    serving = sorted(SERVES & given.keys())
+    if role is None:
+        role = Role.NODE if serving else Role.PUBLISHER
+    found = [*_unknown(given)]
+    settings = Settings()
+    try:
+        settings = Settings.from_environ(given)
+    except SettingsError as exc:
+        found.append(told("settings", exc))
+    amqp_url = _checked(given, AMQP_URL, check_amqp_url)
+    node_url = _checked(given, URL, check_node_url)
+    if URL in given and node_url is None:
+        found.append(_wrong_url(given[URL]))
+    is_guess = role is Role.NODE and URL not in given
+    if is_guess:
+        host = EVERYWHERE.get(settings.host, settings.host)
+        node_url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    if role is not Role.NODE and not {AMQP_URL, URL} & given.keys():
+        found.append(_nowhere())
+    if not found:
+        found.append(_fine(role, given))
+    environment = Environment(
+        role=role,
+        amqp_url=amqp_url,
+        node_url=node_url,
+        is_guess=is_guess,
+        token=settings.publish_token,
+        prefix=settings.prefix,
+        has_history=settings.history_seconds > 0,
+    )
+    return environment, found
+
+
+def sid(given: str | None, environ: Mapping[str, str]) -> Finding:
+    """Judge a sid, without showing it: it is the right to read what is sent to it."""
+    name, text = ("--sid", given) if given is not None else (SID, environ.get(SID, ""))
+    if not text and given is None:
+        return unchecked("sid", f"{SID} is unset")
+    if is_sid(text):
+        return ok("sid", f"{name} is well formed ({len(text)} characters)")
+    strange = "".join(sorted(set(re.sub(r"[A-Za-z0-9._~-]", "", text))))
+    why = f"it has {strange!r} in it" if strange else f"it has {len(text)} characters"
+    return problem(
+        "sid", f"{name} is malformed: {why}", f"take the sid as the page got it: {SID_RULE}"
+    )
+
+
+def _checked(given: Mapping[str, str], name: str, check: Callable[[str], str]) -> str | None:
+    try:
+        return check(given[name]) if name in given else None
+    except ValueError:
+        return None
+
+
+def _unknown(given: Mapping[str, str]) -> Iterator[Finding]:
+    for name in sorted(name for name in given if name.startswith(PREFIX) and name not in KNOWN):
+        near = get_close_matches(name, KNOWN, n=1)
+        mend = f"did you mean {near[0]}?" if near else "remove it, or look for its name in --help"
+        yield problem("settings", f"{name} is no setting: nobody reads it", mend)
+
+
+def _wrong_url(text: str) -> Finding:
+    try:
+        check_node_url(text)
+    except ValueError as exc:
+        return problem("settings", f"{URL}={censored(text)!r} is wrong", f"it must be {exc}")
+    raise AssertionError("called for a wrong one only")
+
+
+def _nowhere() -> Finding:
+    return problem(
+        "settings",
+        f"{AMQP_URL} and {URL} are unset: there is nowhere to publish to",
+        f"set {AMQP_URL} to RabbitMQ (amqp://…), or {URL} to a node (http://…)",
+    )
+
+
+def _fine(role: Role, given: Mapping[str, str]) -> Finding:
+    names = sorted(name.removeprefix(PREFIX) for name in given if name in KNOWN)
+    return ok("settings", f"{WHO[role]}: {', '.join(names) or 'none, all as by default'}")
