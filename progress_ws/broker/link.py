@@ -122,8 +122,14 @@ class AmqpLink:
         return ids
 
     async def announce(self, type: str, body: bytes) -> None:
-        """See `Link.announce`."""
-        message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
+        """See `Link.announce`. The time lets clocks be compared; nothing is decided by it."""
+        message = Message(
+            body,
+            content_type=CONTENT_TYPE,
+            timestamp=datetime.now(UTC),
+            app_id=self._app_id,
+            type=type,
+        )
         # A key like a message's: where it does not come back, messages would not arrive either.
         await self._publish(message, routing_key=new_sid())
 
