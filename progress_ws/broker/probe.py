@@ -15,13 +15,15 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
+    ConnectionNotAllowed,
+    InvalidFrameError,
 )
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import LOSSES, connect, explained, is_blocked
 from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, is_refused
 from progress_ws.broker.rights import Right
-from progress_ws.broker.seam import Deliver, LinkLost, NoStream
+from progress_ws.broker.seam import Deliver, LinkLost, LinkRefused, NoStream
 from progress_ws.broker.topology import (
     Names,
     another_kind,
@@ -34,6 +36,10 @@ from progress_ws.broker.topology import (
 from progress_ws.core.intake import Delivery
 
 BLOCKED_AFTER_S = 1.0
+
+
+class NoVhost(LinkRefused):
+    """The virtual host does not exist, or is none of this user's."""
 
 
 class Missing(NoStream):
@@ -58,10 +64,16 @@ async def open_probe(url: str, names: Names) -> AsyncIterator["Probe"]:
 
     Raises:
         LinkLost: it cannot be had; the cause is what the network or the broker said.
+        NoVhost: the virtual host is refused.
     """
     tolerance.install()
-    async with connect(url, name="progress-ws doctor") as connection:
-        yield Probe(connection, names, url=url)
+    try:
+        async with connect(url, name="progress-ws doctor") as connection:
+            yield Probe(connection, names, url=url)
+    except LinkRefused as exc:
+        if isinstance(exc.__cause__, ConnectionNotAllowed | InvalidFrameError):
+            raise NoVhost(str(exc)) from exc
+        raise
 
 
 class Probe:

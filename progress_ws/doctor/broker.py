@@ -7,17 +7,20 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from progress_ws.broker.connection import place
-from progress_ws.broker.probe import Probe, Tried, open_probe, try_publishing
+from progress_ws.broker.probe import NoVhost, Probe, Tried, open_probe, try_publishing
+from progress_ws.broker.questions import ANSWER_TIMEOUT_S
 from progress_ws.broker.rights import all_needs
 from progress_ws.broker.seam import LinkLost
 from progress_ws.doctor import heard, reach
 from progress_ws.doctor.findings import Finding, unchecked
-from progress_ws.doctor.verdict import STREAM_LATE_S, Seen, Subject, findings
+from progress_ws.doctor.verdict import STREAM_LATE_S, Seen, Subject, fell_silent, findings, no_vhost
 
 CONNECT_S = 4.0
 LISTEN_S = 5.0
 """Every node is heard twice in this time."""
-LIMIT_S = 12.0
+LIMIT_S = 11.0
+
+NOTHING_ELSE = unchecked("rights, exchange, history, alarm, nodes", "not without RabbitMQ")
 
 T = TypeVar("T")
 
@@ -33,11 +36,13 @@ async def examine(subject: Subject, said: heard.Heard) -> list[Finding]:
                 probe = await stack.enter_async_context(opened)
             seen.version = probe.version
             await _look(probe, subject, seen, said)
-    except (LinkLost, TimeoutError) as exc:
-        return [
-            reach.unreachable(where, exc),
-            unchecked("rights, exchange, history, alarm, nodes", "not without RabbitMQ"),
-        ]
+    except NoVhost as exc:
+        return [no_vhost(subject, exc), NOTHING_ELSE]
+    except TimeoutError as exc:
+        found = fell_silent(subject) if seen.version else reach.unreachable(where, exc)
+        return [found, NOTHING_ELSE]
+    except LinkLost as exc:
+        return [reach.unreachable(where, exc), NOTHING_ELSE]
     return list(findings(subject, seen, said))
 
 
@@ -55,7 +60,6 @@ async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -
     async def listen() -> None:
         if seen.missing is None:
             await probe.listen(said.take, for_s=LISTEN_S)
-        said.is_complete = True
 
     def begun() -> None:
         seen.history_begun_s = time.monotonic()
@@ -66,9 +70,12 @@ async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -
         _settled(listen()),
         _settled(probe.follow_history(begun, for_s=LISTEN_S + STREAM_LATE_S)),
     )
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):  # else it fell silent in the meantime
+        await probe.missing(names.exchange)
     seen.listened_s, seen.ended_s = LISTEN_S, time.monotonic()
     if isinstance(seen.tried, Tried):
         seen.refused |= seen.tried.refused
+    said.is_complete = seen.can_hear
 
 
 async def _settled(looking: Coroutine[object, object, T]) -> T | LinkLost:

@@ -1,5 +1,6 @@
 """What crosses the exchange, and what that says of the nodes. Nothing here waits."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
@@ -97,17 +98,16 @@ def _latest(heard: Heard) -> float:
 
 
 def _deaf(lately: Collection[Beat]) -> Iterator[Finding]:
-    for node in sorted({beat.said.node for beat in lately}):
-        own = [beat for beat in lately if beat.said.node == node]
-        per_instance = max(sum(b.said.instance == a.said.instance for b in own) for a in own)
-        if per_instance >= EAGER_BEATS:
-            yield problem(
-                CHECK,
-                f"node {node!r} is deaf, or has only just started: what it sends does not come "
-                "back to it",
-                "ask again in 10 s, in which it subscribes anew; if it stays so, its log and its "
-                "GET /readyz say what it lacks, and a restart is harmless",
-            )
+    counts = Counter((beat.said.instance, beat.said.node) for beat in lately)
+    deaf = sorted({node for (_, node), count in counts.items() if count >= EAGER_BEATS})
+    if deaf:
+        yield problem(
+            CHECK,
+            f"deaf, or only just started: {_listed(deaf)}; what they send does not come back to "
+            "them",
+            "ask again in 10 s, in which they subscribe anew; if it stays so, their logs and GET "
+            "/readyz say what they lack, and a restart is harmless",
+        )
 
 
 def _twins(lately: Collection[Beat]) -> Iterator[Finding]:

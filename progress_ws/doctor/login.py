@@ -24,11 +24,15 @@ def finding(
         not_enough = " or ".join(PURPOSE[each] for each in Role if lacking[each])
         rest = f"; not {not_enough}" if not_enough else ""
         return ok(CHECK, f"the login of user {user!r} is enough {enough}{rest}")
-    arguments = ["-p", vhost, user, *permissions(role, prefix)]
-    command = " ".join(["rabbitmqctl", "set_permissions", *map(quote, arguments)])
     return problem(
         CHECK,
         f"user {user!r} has not the rights {PURPOSE[role]}: it lacks {listed(lacking[role])} (what "
         f"it has is enough {enough})",
-        f"on the broker's machine: {command}",
+        f"on the broker's machine: {command(role=role, prefix=prefix, user=user, vhost=vhost)}",
     )
+
+
+def command(*, role: Role, prefix: str, user: str, vhost: str) -> str:
+    """Return what gives a user the rights that a role needs."""
+    arguments = ["-p", vhost, user, *permissions(role, prefix)]
+    return " ".join(["rabbitmqctl", "set_permissions", *map(quote, arguments)])

@@ -75,6 +75,36 @@ class Seen:
     listened_s: float = 0.0
     ended_s: float = 0.0
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker takes nothing."""
+        return isinstance(self.tried, Tried) and self.tried.blocked
+
+    @property
+    def can_hear(self) -> bool:
+        """Whether who was not heard is not there, on an exchange that works."""
+        return self.listened is None and self.kind is None and not self.is_blocked
+
+
+def no_vhost(subject: Subject, exc: LinkLost) -> Finding:
+    """Say what to do about a virtual host that is refused."""
+    return problem(
+        "broker",
+        str(exc).partition(": ")[0],
+        f"correct the path of PROGRESS_WS_AMQP_URL (rabbitmqctl list_vhosts), or give the user "
+        f"its rights there: {_grant(subject)}",
+    )
+
+
+def fell_silent(subject: Subject) -> Finding:
+    """Say what to do about a broker that let us in and does not answer any more."""
+    return problem(
+        "broker",
+        f"{place(subject.url)} let user {subject.user!r} in, and then fell silent",
+        "see whether its machine is overloaded or it is frozen (rabbitmq-diagnostics status), and "
+        "restart it if so",
+    )
+
 
 def findings(subject: Subject, seen: Seen, said: heard.Heard) -> Iterator[Finding]:
     """Judge what was seen and heard."""
@@ -94,10 +124,16 @@ def findings(subject: Subject, seen: Seen, said: heard.Heard) -> Iterator[Findin
     yield from _nodes(subject, seen, said)
 
 
+def _grant(subject: Subject) -> str:
+    return login.command(
+        role=subject.role, prefix=subject.prefix, user=subject.user, vhost=subject.vhost
+    )
+
+
 def _alarm(seen: Seen) -> Finding:
     if isinstance(seen.tried, LinkLost):
         return told("alarm", seen.tried)
-    return ALARM if seen.tried.blocked else ok("alarm", "none: RabbitMQ takes messages")
+    return ALARM if seen.is_blocked else ok("alarm", "none: RabbitMQ takes messages")
 
 
 def _exchange(subject: Subject, seen: Seen) -> Finding:
@@ -186,6 +222,8 @@ def _nodes(subject: Subject, seen: Seen, said: heard.Heard) -> Iterator[Finding]
         yield unchecked("nodes", "this login may not listen to the exchange (only nodes must)")
     elif seen.listened is not None:
         yield told("nodes", seen.listened)
+    elif seen.kind is not None or seen.is_blocked:
+        yield unchecked("nodes", "none can be heard: see the exchange and the alarm above")
     else:
         yield from heard.findings(
             said, for_s=seen.listened_s, prefix=subject.prefix, is_node=subject.role is Role.NODE
