@@ -97,6 +97,4 @@ def _as_text(found: Sequence["Finding"]) -> str:
         if mend:
             lines.append(f"{'':{CHECK_CHARS}}  -> {mend}")
     count = _problems(found)
-    lines.append("")
-    lines.append("all is well" if not count else f"{count} problem{'s' * (count > 1)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{count or 'no'} problem{'s' * (count != 1)}"])

@@ -1,12 +1,12 @@
 """What a publisher or a node finds in its environment, and what is wrong with it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from progress_ws.broker.rights import Role
-from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
+from progress_ws.broker.urls import censored, check_node_url
 from progress_ws.core.message import SID_RULE, is_sid
 from progress_ws.doctor.findings import Finding, ok, problem, told, unchecked
 from progress_ws.errors import SettingsError
@@ -49,16 +49,9 @@ def read(environ: Mapping[str, str], role: Role | None) -> tuple[Environment, li
     serving = sorted(SERVES & given.keys())
     if role is None:
         role = Role.NODE if serving else Role.PUBLISHER
-    found = [*_unknown(given)]
-    settings = Settings()
-    try:
-        settings = Settings.from_environ(given)
-    except SettingsError as exc:
-        found.append(told("settings", exc))
-    amqp_url = _checked(given, AMQP_URL, check_amqp_url)
-    node_url = _checked(given, URL, check_node_url)
-    if URL in given and node_url is None:
-        found.append(_wrong_url(given[URL]))
+    settings, wrong = _settings(given)
+    node_url, wrong_url = _node_url(given)
+    found = [*_unknown(given), *wrong, *wrong_url]
     is_guess = role is Role.NODE and URL not in given
     if is_guess:
         host = EVERYWHERE.get(settings.host, settings.host)
@@ -69,7 +62,7 @@ def read(environ: Mapping[str, str], role: Role | None) -> tuple[Environment, li
         found.append(_fine(role, given))
     environment = Environment(
         role=role,
-        amqp_url=amqp_url,
+        amqp_url=settings.amqp_url,
         node_url=node_url,
         is_guess=is_guess,
         token=settings.publish_token,
@@ -93,11 +86,28 @@ def sid(given: str | None, environ: Mapping[str, str]) -> Finding:
     )
 
 
-def _checked(given: Mapping[str, str], name: str, check: Callable[[str], str]) -> str | None:
+def _settings(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
+    """Read the settings one by one: those that are wrong count as unset, and all are told."""
+    right: dict[str, str] = {}
+    found = []
+    for name in sorted((SHARED | SERVES) & given.keys()):  # the broker before the workers
+        try:
+            Settings.from_environ(right | {name: given[name]})
+        except SettingsError as exc:
+            found.append(told("settings", exc))
+        else:
+            right[name] = given[name]
+    return Settings.from_environ(right), found
+
+
+def _node_url(given: Mapping[str, str]) -> tuple[str | None, list[Finding]]:
+    if URL not in given:
+        return None, []
     try:
-        return check(given[name]) if name in given else None
-    except ValueError:
-        return None
+        return check_node_url(given[URL]), []
+    except ValueError as exc:
+        text = f"{URL}={censored(given[URL])!r} is wrong"
+        return None, [problem("settings", text, f"it must be {exc}")]
 
 
 def _unknown(given: Mapping[str, str]) -> Iterator[Finding]:
@@ -105,14 +115,6 @@ def _unknown(given: Mapping[str, str]) -> Iterator[Finding]:
         near = get_close_matches(name, KNOWN, n=1)
         mend = f"did you mean {near[0]}?" if near else "remove it, or look for its name in --help"
         yield problem("settings", f"{name} is no setting: nobody reads it", mend)
-
-
-def _wrong_url(text: str) -> Finding:
-    try:
-        check_node_url(text)
-    except ValueError as exc:
-        return problem("settings", f"{URL}={censored(text)!r} is wrong", f"it must be {exc}")
-    raise AssertionError("called for a wrong one only")
 
 
 def _nowhere() -> Finding:

@@ -67,14 +67,14 @@ def findings(
     ready, cluster, messages = answers
     if isinstance(ready, LinkLost):
         yield (
-            unchecked("node", f"no node answers at {url}: is it to run here? ({ready})")
+            unchecked("node", f"no node answers at {url}: start it, if it is to run here")
             if is_guess
             else reach.unreachable(reach.node(f"the node at {url}"), ready)
         )
         return
     health, members = _read(ready, _Ready), _read(cluster, _Cluster)
     if health is None and members is None and not _is_problem(messages):
-        yield _no_node(url, ready)
+        yield _no_node(url, ready, is_guess=is_guess)
         return
     if ready.ahead_s is not None:
         said.clocks.note(f"the node at {url}", ready.ahead_s)
@@ -100,7 +100,13 @@ def _is_problem(answer: Answer | LinkLost) -> bool:
     return isinstance(answer, Answer) and answer.type == "application/problem+json"
 
 
-def _no_node(url: str, answer: Answer) -> Finding:
+def _no_node(url: str, answer: Answer, *, is_guess: bool) -> Finding:
+    if is_guess:
+        return problem(
+            "node",
+            f"something else than a progress-ws node answers at {url} (HTTP {answer.status})",
+            "set PROGRESS_WS_PORT to a port that nobody listens on",
+        )
     if answer.location:
         return problem(
             "node",

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from progress_ws.broker.seam import LinkRefused
 from progress_ws.doctor.findings import Finding, problem, told
 
 
@@ -55,7 +56,13 @@ def unreachable(place: Place, exc: Exception) -> Finding:
     for cause in _causes(exc):
         if (found := _of_network(place, cause)) is not None:
             return problem(place.check, *found)
-    return told(place.check, exc)
+    if isinstance(exc, LinkRefused):
+        return told(place.check, exc)
+    return problem(
+        place.check,
+        " ".join(str(exc).split()),
+        f"see whether it is {place.name} that answers there, and correct {place.variable} if not",
+    )
 
 
 def _of_network(place: Place, exc: BaseException) -> tuple[str, str] | None:
