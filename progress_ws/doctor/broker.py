@@ -38,11 +38,11 @@ async def examine(subject: Subject, said: heard.Heard) -> list[Finding]:
             await _look(probe, subject, seen, said)
     except NoVhost as exc:
         return [no_vhost(subject, exc), NOTHING_ELSE]
-    except TimeoutError as exc:
-        found = fell_silent(subject) if seen.version else reach.unreachable(where, exc)
+    except (LinkLost, TimeoutError) as exc:
+        is_silence = TimeoutError in (type(exc), type(exc.__cause__))
+        let_in = bool(seen.version)
+        found = fell_silent(subject) if let_in and is_silence else reach.unreachable(where, exc)
         return [found, NOTHING_ELSE]
-    except LinkLost as exc:
-        return [reach.unreachable(where, exc), NOTHING_ELSE]
     return list(findings(subject, seen, said))
 
 

@@ -65,7 +65,8 @@ def _questions(subject: Subject | None, management_url: str) -> list[Question]:
 
 
 def _joined(found: list[Finding], more: list[Finding]) -> list[Finding]:
-    """Put together what two ways of looking found; of one thing the second knows more."""
-    known = {f.check for f in more if f.check in BY_BOTH and f.state is not State.UNCHECKED}
-    more = [f for f in more if f.check not in BY_BOTH or f.check in known]
-    return [f for f in found if f.check not in known] + more
+    """Put together what two ways of looking found; a problem counts, whichever has seen it."""
+    wrong = {f.check for f in more if f.check in BY_BOTH and f.state is State.PROBLEM}
+    found = [f for f in found if f.check not in wrong]
+    known = {f.check for f in found if f.check in BY_BOTH}
+    return found + [f for f in more if f.check not in known]

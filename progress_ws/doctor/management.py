@@ -131,13 +131,15 @@ def _queue(queue: _Queue, node: str, said: heard.Heard) -> Iterator[Finding]:
             "see why it does not keep up (its CPU, or it is frozen); it repairs what it missed "
             "from the history, so a restart is harmless",
         )
+    elif node in said.nodes:
+        return  # it lives; these statistics may be older than its consumer
     elif queue.consumers == 0:
         yield problem(
             "queues",
             f"nobody reads the queue of node {node!r}",
             "restart that node: it makes a new queue, and this one goes with its connection",
         )
-    elif said.is_complete and node not in said.nodes:
+    elif said.is_complete:
         yield problem(
             "queues",
             f"node {node!r} has a queue, but was not heard: it is frozen, or cannot publish",

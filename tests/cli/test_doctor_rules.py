@@ -343,7 +343,7 @@ def judged_queues(ear: Ear, *queues: dict[str, object], **broker: object) -> lis
     ],
 )
 def test_queues_of_nodes(ear: Ear, statistics: dict[str, object], said: str) -> None:
-    ear.beat(0, "a.b")
+    ear.said.is_complete = False
     told = problems(judged_queues(ear, {"name": "p.node.a.b.0f3a"} | statistics))
     assert len(told) == bool(said)
     assert all(said in text and "'a.b'" in text for text in told)
@@ -352,6 +352,11 @@ def test_queues_of_nodes(ear: Ear, statistics: dict[str, object], said: str) -> 
 def test_a_queue_of_a_node_that_was_not_heard(ear: Ear) -> None:
     (told,) = problems(judged_queues(ear, {"name": "p.node.a.0f3a", "consumers": 1}))
     assert "was not heard" in told
+
+
+def test_a_node_that_was_heard_has_subscribed_since(ear: Ear) -> None:
+    ear.beat(0, "a")
+    assert problems(judged_queues(ear, {"name": "p.node.a.0f3a", "consumers": 0})) == []
 
 
 def test_the_queue_of_a_doctor_is_no_node(ear: Ear) -> None:
