@@ -94,9 +94,12 @@ async def test_every_worker_is_a_node(node: Node) -> None:
         for browser in tabs.values():
             assert (await browser.frame())["message"] == "to all"
 
-        async with http.get("/api/v1/cluster") as answer:
-            cluster = await answer.json()
-        assert [n["node"] for n in cluster["nodes"]] == ["node-7-1", "node-7-2"]
+        async def are_listed() -> bool:
+            async with http.get("/api/v1/cluster") as answer:
+                nodes = (await answer.json())["nodes"]
+            return [n["node"] for n in nodes] == ["node-7-1", "node-7-2"]
+
+        await eventually(are_listed)
 
         # Whoever is asked: each of these is a new connection.
         for _ in range(8):
