@@ -35,7 +35,9 @@ def nobody() -> str:
 
 
 def argv(code: str, url: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-u", "-c", HEAD + textwrap.dedent(code), url, SID]
+    # From 3.12 on Python warns of every fork beside a thread.
+    warnings = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+    return [sys.executable, *warnings, "-u", "-c", HEAD + textwrap.dedent(code), url, SID]
 
 
 def environment() -> dict[str, str]:
