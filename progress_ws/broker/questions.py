@@ -32,9 +32,12 @@ OnMessage = Callable[[DeliveredMessage], Coroutine[Any, Any, None]]
 
 
 async def is_refused(channel: UnderlayChannel, right: Right, names: Names) -> bool:
-    """Tell whether the broker says no; what it does not answer in time is no no.
+    """Tell whether the broker says no; a stream that does not answer at all says nothing.
 
     The channel is of no use afterwards.
+
+    Raises:
+        TimeoutError: the broker does not answer.
     """
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -43,8 +46,11 @@ async def is_refused(channel: UnderlayChannel, right: Right, names: Names) -> bo
         found = _REFUSED_KIND.search(str(exc))
         # A binding takes two rights; this is about one of them.
         return found is None or found["kind"] == right.kind
-    except (ChannelPreconditionFailed, ChannelNotFoundEntity, TimeoutError):
-        pass
+    except (ChannelPreconditionFailed, ChannelNotFoundEntity):
+        return False
+    except TimeoutError:
+        if right.name != names.history:
+            raise
     return False
 
 

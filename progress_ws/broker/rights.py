@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from progress_ws.broker.topology import Names
+
 
 class Role(StrEnum):
-    """What a login is for; each later one may do what those before it may."""
+    """What a login is for: to publish, to publish and be cancelled, to be a node."""
 
     PUBLISHER = "publisher"
-    CANCELLABLE = "cancellable"
+    WORKER = "worker"
     NODE = "node"
 
 
@@ -34,9 +36,9 @@ class Right(NamedTuple):
 def needs(role: Role, prefix: str) -> frozenset[Right]:
     """Return the rights without which a login cannot play a role."""
     verbs: tuple[Verb, ...] = ("configure", "write", "read")
-    control = f"{prefix}.control"
+    control = Names(prefix).control
     rights = {Right("write", "exchange", prefix)}
-    if role is Role.CANCELLABLE:
+    if role is Role.WORKER:
         rights |= {Right(verb, "queue", f"{prefix}.pub.*") for verb in verbs}
         rights.add(Right("read", "exchange", control))
     elif role is Role.NODE:
@@ -57,7 +59,7 @@ def permissions(role: Role, prefix: str) -> tuple[str, str, str]:
     name = prefix.replace(".", r"\.")
     if role is Role.PUBLISHER:
         return "^$", f"^{name}$", "^$"
-    if role is Role.CANCELLABLE:
+    if role is Role.WORKER:
         return rf"^{name}\.pub\.", rf"^{name}($|\.pub\.)", rf"^{name}\.(control$|pub\.)"
     everything = rf"^{name}($|\.)"
     return everything, everything, everything

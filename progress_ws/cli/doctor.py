@@ -11,7 +11,7 @@ from progress_ws.core import codec
 if TYPE_CHECKING:
     from progress_ws.doctor.findings import Finding
 
-ROLES = ("publisher", "cancellable", "node")
+ROLES = ("publisher", "worker", "node")
 CHECK_CHARS = 11
 EPILOG = """environment, as a publisher or a node has it:
   PROGRESS_WS_AMQP_URL       RabbitMQ, and/or
@@ -41,8 +41,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--role",
         choices=ROLES,
-        help="what the login on RabbitMQ has to be enough for: to publish, to be cancelled too, or "
-        "to be a node (default: a node where a node's own settings are there, else a publisher)",
+        help="what the login on RabbitMQ has to be enough for: to publish; to be cancelled, too "
+        "(worker); to be a node (default: node where a node's own settings are there, else "
+        "publisher)",
     )
     parser.add_argument("--sid", help="a session id to check, instead of PROGRESS_WS_SID")
     parser.add_argument(

@@ -50,7 +50,7 @@ async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -
     names, rights = subject.names, all_needs(subject.prefix)
     to_publish = [right for right in rights if (right.verb, right.kind) == ("write", "exchange")]
     seen.missing = await probe.missing(names.exchange)
-    seen.missing_control = await probe.missing(f"{names.prefix}.control")
+    seen.missing_control = await probe.missing(names.control)
     seen.refused = await probe.refused(set(rights) - set(to_publish))
 
     async def kind() -> None:

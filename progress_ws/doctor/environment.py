@@ -15,10 +15,11 @@ from progress_ws.node.settings import PREFIX, Settings, variable
 AMQP_URL, URL, SID = f"{PREFIX}AMQP_URL", f"{PREFIX}URL", f"{PREFIX}SID"
 SHARED = {AMQP_URL, f"{PREFIX}PREFIX", f"{PREFIX}PUBLISH_TOKEN"}
 SERVES = {variable(setting.name) for setting in fields(Settings)} - SHARED
-KNOWN = SHARED | SERVES | {URL, SID}
+OF_THE_DEMO = f"{PREFIX}DEMO_DIR"
+KNOWN = SHARED | SERVES | {URL, SID, OF_THE_DEMO}
 WHO = {
     Role.PUBLISHER: "of a publisher",
-    Role.CANCELLABLE: "of a publisher that can be cancelled",
+    Role.WORKER: "of a publisher that can be cancelled",
     Role.NODE: "of a node",
 }
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}

@@ -9,7 +9,7 @@ from progress_ws.doctor.findings import Finding, ok, problem
 CHECK = "rights"
 PURPOSE = {
     Role.PUBLISHER: "to publish",
-    Role.CANCELLABLE: "to be cancelled",
+    Role.WORKER: "to be cancelled",
     Role.NODE: "to be a node",
 }
 

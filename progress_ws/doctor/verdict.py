@@ -151,10 +151,10 @@ def _exchange(subject: Subject, seen: Seen) -> Finding:
 
 
 def _cancel(subject: Subject, seen: Seen) -> Finding:
-    name = f"{subject.prefix}.control"
+    name = subject.names.control
     if seen.missing_control is None:
         return ok("cancel", f"{name!r} is there")
-    if subject.role is Role.CANCELLABLE:
+    if subject.role is Role.WORKER:
         return problem(
             "cancel",
             f"the exchange {name!r} does not exist: nobody can ask this publisher to stop",

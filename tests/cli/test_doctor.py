@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.local import Node, RabbitMQ
+from progress_ws import cli
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.rights import Role, permissions
 from progress_ws.doctor import broker, environment
@@ -66,7 +67,6 @@ async def look(
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not listen for long: there is nobody, or who is there does not matter."""
     monkeypatch.setattr(broker, "LISTEN_S", 0.5)
-    monkeypatch.setattr(broker, "CONNECT_S", 2.0)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_all_is_well(rabbitmq: RabbitMQ, amqp_url: str) -> None:
     assert report.problems() == {}
     expected = {"broker", "rights", "exchange", "history", "alarm", "nodes", "node", "token"}
     well = {finding.check for finding in report.found if finding.state is State.OK}
-    assert expected | {"clock", "queues"} <= well
+    assert expected | {"cancel", "clock", "queues"} <= well
     assert ": a " in report.of("nodes").text
 
 
@@ -138,6 +138,15 @@ async def test_a_problem_is_1_with_its_mend(run_here: Here) -> None:
     assert "SECRET" not in done.out + done.err
     done = await run_here({"PROGRESS_WS_AMQP_URL": "amqp://127.0.0.1:1"}, "doctor", "--json")
     assert json.loads(done.out)["ok"] is False
+
+
+def test_help_says_what_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["doctor", "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for name in ("AMQP_URL", "URL", "PUBLISH_TOKEN", "PREFIX", "SID"):
+        assert f"PROGRESS_WS_{name}" in text
 
 
 @pytest.mark.parametrize("arguments", [["--role", "king"], ["--management", "h"], ["x"]])
@@ -244,6 +253,7 @@ async def test_a_broker_that_is_silent_or_falls_silent_while_it_is_listened_to(
     proxy: Proxy, proxied_url: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker, "LISTEN_S", 2)
+    monkeypatch.setattr(broker, "CONNECT_S", 2)
     ask("PUT", "exchanges", EXCHANGE, body=FANOUT)
     began_s = time.monotonic()
     looking = asyncio.create_task(look(amqp_url=proxied_url))

@@ -4,11 +4,12 @@ import json
 import socket
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from progress_ws.broker.questions import NAME
-from progress_ws.broker.rights import Right, Role, needs
+from progress_ws.broker.rights import Right, Role, needs, permissions
 from progress_ws.broker.seam import LinkLost, LinkRefused
 from progress_ws.broker.topology import NODE_QUEUE_BYTES
 from progress_ws.core.intake import HEARTBEAT, Delivery
@@ -17,6 +18,7 @@ from progress_ws.doctor.findings import Finding, State
 from progress_ws.doctor.web import Answer
 
 BROKER = reach.broker("RabbitMQ at rabbit:5672")
+DEFINITIONS = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.json"
 URL = "http://node:8080"
 SID = "s" * 22
 NOW = 1_700_000_000.0
@@ -152,13 +154,13 @@ def judged(role: Role, refused: Iterable[Right]) -> Finding:
 
 def test_the_role_is_told_that_a_login_is_enough_for() -> None:
     only_node = needs(Role.NODE, "progress-ws") - needs(Role.PUBLISHER, "progress-ws")
-    only_cancel = needs(Role.CANCELLABLE, "progress-ws") - needs(Role.PUBLISHER, "progress-ws")
+    only_cancel = needs(Role.WORKER, "progress-ws") - needs(Role.PUBLISHER, "progress-ws")
     everything = judged(Role.PUBLISHER, [])
     assert everything.text.endswith("enough to publish, to be cancelled, to be a node")
     publisher = judged(Role.PUBLISHER, only_node | only_cancel)
     assert publisher.text.endswith("enough to publish; not to be cancelled or to be a node")
     assert publisher.state is State.OK
-    assert judged(Role.CANCELLABLE, only_node).state is State.OK
+    assert judged(Role.WORKER, only_node).state is State.OK
 
 
 @pytest.mark.parametrize("role", Role)
@@ -167,6 +169,16 @@ def test_a_right_that_a_role_lacks_is_named_with_the_command(role: Role) -> None
         (told,) = problems([judged(role, [right])])
         assert f"{right.verb} on {right.name!r}" in told
         assert "rabbitmqctl set_permissions -p / u " in told
+
+
+def test_the_rights_are_those_that_deploy_gives() -> None:
+    given = {
+        each["user"]: tuple(each[kind] for kind in ("configure", "write", "read"))
+        for each in json.loads(DEFINITIONS.read_text())["permissions"]
+    }
+    assert {role: permissions(role, "progress-ws") for role in Role} == {
+        role: given[role] for role in Role
+    }
 
 
 # -- errors of the network ----------------------------------------------------------------------
