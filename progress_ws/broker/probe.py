@@ -195,8 +195,12 @@ async def try_publishing(url: str, names: Names, rights: Iterable[Right]) -> Tri
     async with connect(url, name="progress-ws doctor: publishing") as connection:
         for right in rights:
             channel = await (await connection.channel()).get_underlay_channel()
-            if await is_refused(channel, right, names):
-                refused.add(right)
+            try:
+                if await is_refused(channel, right, names):
+                    refused.add(right)
+            except TimeoutError:
+                if not is_blocked(connection):
+                    raise
             with suppress(TimeoutError, *LOSSES):
                 async with asyncio.timeout(BLOCKED_AFTER_S):
                     await connection.channel()  # which a blocked connection does not answer

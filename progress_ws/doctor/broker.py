@@ -20,7 +20,10 @@ LISTEN_S = 5.0
 """Every node is heard twice in this time."""
 LIMIT_S = 11.0
 
-NOTHING_ELSE = unchecked("rights, exchange, history, alarm, nodes", "not without RabbitMQ")
+NOTHING_ELSE = [
+    unchecked(check, "not without RabbitMQ")
+    for check in ("rights", "alarm", "exchange", "cancel", "history", "nodes")
+]
 
 T = TypeVar("T")
 
@@ -37,12 +40,12 @@ async def examine(subject: Subject, said: heard.Heard) -> list[Finding]:
             seen.version = probe.version
             await _look(probe, subject, seen, said)
     except NoVhost as exc:
-        return [no_vhost(subject, exc), NOTHING_ELSE]
+        return [no_vhost(subject, exc), *NOTHING_ELSE]
     except (LinkLost, TimeoutError) as exc:
         is_silence = TimeoutError in (type(exc), type(exc.__cause__))
         let_in = bool(seen.version)
         found = fell_silent(subject) if let_in and is_silence else reach.unreachable(where, exc)
-        return [found, NOTHING_ELSE]
+        return [found, *NOTHING_ELSE]
     return list(findings(subject, seen, said))
 
 

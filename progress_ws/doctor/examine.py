@@ -40,9 +40,7 @@ async def examine(environment: Environment, *, management_url: str | None) -> li
     if not management_url:
         return [*found, NO_MANAGEMENT] if subject else found
     prefix = environment.prefix
-    return _joined(
-        found, [*management.findings(management_url, of_management, said, prefix=prefix)]
-    )
+    return joined(found, [*management.findings(management_url, of_management, said, prefix=prefix)])
 
 
 def _subject(environment: Environment) -> Subject | None:
@@ -64,9 +62,14 @@ def _questions(subject: Subject | None, management_url: str) -> list[Question]:
     return management.questions(management_url, vhost=vhost, prefix=prefix)
 
 
-def _joined(found: list[Finding], more: list[Finding]) -> list[Finding]:
+def joined(found: list[Finding], more: list[Finding]) -> list[Finding]:
     """Put together what two ways of looking found; a problem counts, whichever has seen it."""
-    wrong = {f.check for f in more if f.check in BY_BOTH and f.state is State.PROBLEM}
-    found = [f for f in found if f.check not in wrong]
-    known = {f.check for f in found if f.check in BY_BOTH}
-    return found + [f for f in more if f.check not in known]
+    second = {finding.check: finding for finding in more if finding.check in BY_BOTH}
+
+    def better(first: Finding) -> Finding:
+        other = second.pop(first.check, None)
+        knows_more = first.state is State.UNCHECKED or (other and other.state is State.PROBLEM)
+        return other if other is not None and knows_more else first
+
+    kept = [better(finding) for finding in found]
+    return kept + [f for f in more if f.check not in BY_BOTH or f.check in second]

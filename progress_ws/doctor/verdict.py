@@ -130,9 +130,13 @@ def _grant(subject: Subject) -> str:
     )
 
 
+def _lost(check: str, exc: LinkLost) -> Finding:
+    return problem(check, str(exc), "ask again; if it stays so, look into RabbitMQ's log")
+
+
 def _alarm(seen: Seen) -> Finding:
     if isinstance(seen.tried, LinkLost):
-        return told("alarm", seen.tried)
+        return _lost("alarm", seen.tried)
     return ALARM if seen.is_blocked else ok("alarm", "none: RabbitMQ takes messages")
 
 
@@ -144,7 +148,8 @@ def _exchange(subject: Subject, seen: Seen) -> Finding:
             return ok("exchange", f"{name!r} does not exist yet: a node declares it at its start")
         return told("exchange", seen.missing)
     if seen.kind is not None:
-        return told("exchange", seen.kind)
+        is_no = isinstance(seen.kind, LinkRefused)
+        return told("exchange", seen.kind) if is_no else _lost("exchange", seen.kind)
     if may_configure:
         return ok("exchange", f"{name!r} is there, a durable fanout")
     return ok("exchange", f"{name!r} is there (its kind is told to logins that may configure it)")
@@ -221,7 +226,7 @@ def _nodes(subject: Subject, seen: Seen, said: heard.Heard) -> Iterator[Finding]
     elif isinstance(seen.listened, LinkRefused):
         yield unchecked("nodes", "this login may not listen to the exchange (only nodes must)")
     elif seen.listened is not None:
-        yield told("nodes", seen.listened)
+        yield _lost("nodes", seen.listened)
     elif seen.kind is not None or seen.is_blocked:
         yield unchecked("nodes", "none can be heard: see the exchange and the alarm above")
     else:

@@ -13,7 +13,7 @@ from progress_ws.broker.rights import Right, Role, needs, permissions
 from progress_ws.broker.seam import LinkLost, LinkRefused
 from progress_ws.broker.topology import NODE_QUEUE_BYTES
 from progress_ws.core.intake import HEARTBEAT, Delivery
-from progress_ws.doctor import environment, heard, login, management, node, reach
+from progress_ws.doctor import environment, examine, heard, login, management, node, reach
 from progress_ws.doctor.findings import Finding, State
 from progress_ws.doctor.web import Answer
 
@@ -395,6 +395,27 @@ def test_a_management_api_that_does_not_answer_as_such(ear: Ear, first: Answer |
     (told,) = problems(found)
     assert "--management" in told
     assert "SECRET" not in told
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("ok", "problem", "second"),
+        ("problem", "ok", "first"),
+        ("problem", "problem", "second"),
+        ("ok", "ok", "first"),
+        ("not checked", "ok", "second"),
+        ("ok", "not checked", "first"),
+        ("not checked", None, "first"),
+        (None, "ok", "second"),
+    ],
+)
+def test_of_two_ways_to_see_an_alarm_the_one_counts_that_saw_it(
+    first: str | None, second: str | None, kept: str
+) -> None:
+    found = [[Finding("alarm", State(state), who)] if state else [] for state, who in
+             ((first, "first"), (second, "second"))]  # fmt: skip
+    assert [finding.text for finding in examine.joined(*found)] == [kept]
 
 
 # -- the environment ----------------------------------------------------------------------------
