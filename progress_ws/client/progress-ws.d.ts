@@ -136,6 +136,14 @@ export class ProgressClient<Message = Json> extends EventTarget {
   follow(sid: string): void;
   /** Stop that; also for the client's own sid. */
   unfollow(sid: string): void;
+  /**
+   * Ask whoever works at `key` to stop. What it does then comes as its next messages; an `error`
+   * with the code `nobody_listens` comes within a second if there is nobody.
+   *
+   * @param sid Another session than the client's own.
+   * @returns whether the wish has left. It does not wait for a connection: by then it may be stale.
+   */
+  cancel(key: string, sid?: string): boolean;
   /** End for good: no socket, timer or listener is left. */
   close(): void;
 

@@ -13,6 +13,7 @@
  *   const body = JSON.stringify({ sid: await progress.ready });
  *   await fetch("/reports", { method: "POST", body });
  *   progress.follow(sidOfAnotherJob);            // many bars, one socket
+ *   progress.cancel("report");                   // ask whoever works at this key to stop
  *
  * Each frame of the server is an event of its type (`welcome`, `message`, `followed`, `unfollowed`,
  * `gap`, `stalled`, `error`) with the frame as `detail`. An `error` also tells that the server has
@@ -61,7 +62,7 @@ export class ProgressClient extends EventTarget {
 
   #socket;
   #attached = new Map(); // on this socket: sid -> whether the server has confirmed it
-  #sentAt = []; // when the last follow and unfollow frames left on this socket
+  #sentAt = []; // when the last frames but pings left on this socket
   #isSilent = false; // nothing heard since the last ping
   #pingMs;
 
@@ -123,6 +124,12 @@ export class ProgressClient extends EventTarget {
   unfollow(sid) {
     this.#sessions.delete(sid);
     this.#settle();
+  }
+
+  cancel(key, sid = this.#sid) {
+    const canLeave = this.#state === "open" && this.#attached.get(sid) && !this.#paceMs;
+    if (canLeave) this.#sendCounted({ type: "cancel", sid, key });
+    return Boolean(canLeave);
   }
 
   close() {
@@ -301,15 +308,21 @@ export class ProgressClient extends EventTarget {
 
   /** Send, or where that would be too much for now, settle later. */
   #sendPaced(frame) {
-    const now = performance.now();
-    const waitMs = this.#sentAt.length < PACED_FRAMES ? 0 : this.#sentAt[0] + PACED_MS - now;
-    if (waitMs > 0) {
-      this.#pacer = setTimeout(() => this.#settle(), waitMs);
-      return false;
-    }
-    this.#sentAt = [...this.#sentAt, now].slice(-PACED_FRAMES);
+    const waitMs = this.#paceMs;
+    if (waitMs) this.#pacer = setTimeout(() => this.#settle(), waitMs);
+    else this.#sendCounted(frame);
+    return !waitMs;
+  }
+
+  /** How long to wait before another frame may leave. */
+  get #paceMs() {
+    if (this.#sentAt.length < PACED_FRAMES) return 0;
+    return Math.max(0, this.#sentAt[0] + PACED_MS - performance.now());
+  }
+
+  #sendCounted(frame) {
+    this.#sentAt = [...this.#sentAt, performance.now()].slice(-PACED_FRAMES);
     this.#send(frame);
-    return true;
   }
 
   #send(frame) {

@@ -13,6 +13,7 @@ from progress_ws.core.message import SID_RULE, is_sid
 from progress_ws.demo.folder import ID, Folder
 from progress_ws.demo.job import Job
 from progress_ws.demo.jobs import Address, Jobs, NoPlaceError
+from progress_ws.demo.offers import Deed, Offers
 from progress_ws.demo.uploads import UploadError, receive
 from progress_ws.node import origins
 from progress_ws.node.app import create_app
@@ -28,6 +29,10 @@ LONGEST_NAME = 120
 WORKERS = 2
 """Worker processes of this node at one time: each keeps a core busy."""
 
+_NOT_OFFERED = {
+    Deed.KILL: "No worker is at this job now.",
+    Deed.RETRY: "This job does not wait for another worker: its own may live, or it has ended.",
+}
 _STATIC = Path(__file__).with_name("static")
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -63,6 +68,7 @@ class Demo:
     def __init__(self, settings: Settings, folder: Folder) -> None:
         self._settings = settings
         self._folder = folder
+        self._offers = Offers(folder)
         self._jobs = Jobs(folder, at_once=WORKERS)
 
     def add_to(self, app: web.Application) -> None:
@@ -70,6 +76,7 @@ class Demo:
         app.router.add_get("/", self.page)
         app.router.add_get(r"/demo/{name:[a-z-]+\.(?:js|css|svg)}", self.asset)
         app.router.add_post("/demo/jobs", self.take_job)
+        app.router.add_post(f"/demo/jobs/{{id:{ID}}}/{{deed:{'|'.join(Deed)}}}", self.take_offer)
         app.router.add_get(f"/demo/reports/{{id:{ID}}}", self.report)
         app.cleanup_ctx.append(self._lifetime)
 
@@ -122,6 +129,15 @@ class Demo:
             status=202,
             headers={hdrs.LOCATION: job.href},
         )
+
+    async def take_offer(self, request: web.Request) -> web.StreamResponse:
+        """Kill a job's worker, or have a lost one's job tried again, whichever node has it."""
+        origins.check(request, ())  # whom the node allows to read may not do this
+        sid = request.headers.get(SID_HEADER, "")
+        deed = Deed(request.match_info["deed"])
+        if not is_sid(sid) or not self._offers.take(deed, request.match_info["id"], sid=sid):
+            return problem(404, _NOT_OFFERED[deed])
+        return web.Response(status=202)
 
     def _new_job(self, request: web.Request, sid: str, sample: str | None) -> Job:
         title, rows = SAMPLES[sample] if sample else (_file_name(request), None)

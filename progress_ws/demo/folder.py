@@ -19,7 +19,7 @@ RESERVE_BYTES = 256 * 1024 * 1024
 """What uploads leave free on the disk for everybody else."""
 
 ID = r"[A-Za-z0-9_-]{32}"
-_OURS = re.compile(ID + r"\.(?:upload|html|part)")
+_OURS = re.compile(ID + r"\.(?:upload|html|part|(?:kill|retry)(?:\.taken)?)")
 
 
 class Folder:
@@ -63,9 +63,10 @@ class Folder:
         """Return where a job's report lies once it is complete."""
         return self.path / f"{job_id}.html"
 
-    def clear(self, job_id: str) -> None:
+    def clear(self, job_id: str, *, keep_upload: bool = False) -> None:
         """Remove what a job needed or left half-done; its report stays."""
-        self.upload(job_id).unlink(missing_ok=True)
+        if not keep_upload:
+            self.upload(job_id).unlink(missing_ok=True)
         self._part(job_id).unlink(missing_ok=True)
 
     def write_report(self, job_id: str, text: str) -> None:

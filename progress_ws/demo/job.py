@@ -1,8 +1,10 @@
 """One job: what the node that took it tells the worker process that does it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
+
+from progress_ws.core.progress import new_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +18,8 @@ class Job:
         node: the name of the node that took it.
         folder: where its files are.
         sample_rows: rows of sample data to make first, instead of an upload.
+        run: of its key; a later attempt has a greater one.
+        attempt: how often it has been begun.
     """
 
     id: str
@@ -24,6 +28,8 @@ class Job:
     node: str
     folder: str
     sample_rows: int | None = None
+    run: str = field(default_factory=new_run)
+    attempt: int = 1
 
     @property
     def key(self) -> str:
@@ -34,6 +40,10 @@ class Job:
     def href(self) -> str:
         """The address of its report, on any node."""
         return f"/demo/reports/{self.id}"
+
+    def again(self) -> Self:
+        """Return the same job, to be begun once more."""
+        return replace(self, run=new_run(), attempt=self.attempt + 1)
 
     def to_json(self) -> bytes:
         """Write it for the worker."""

@@ -13,12 +13,21 @@ import structlog
 from progress_ws import ProgressError, Publisher
 from progress_ws.demo.folder import Folder
 from progress_ws.demo.job import Job
+from progress_ws.demo.offers import Deed, Offers
 
 log = structlog.get_logger(__name__)
+
+WORKER = ("-m", "progress_ws.demo.worker")
+"""What Python runs as a worker process."""
 
 PLACES = 24
 """Jobs that are uploaded, in line or at work; more are refused."""
 
+RETRY_S = 20.0
+"""So long a job whose worker died may be tried again: browsers see it `stalled` before it fails."""
+
+LOOK_S = 0.2
+"""So often it is looked whether somebody has taken what was offered."""
 TELL_TIMEOUT_S = 3.0
 
 
@@ -61,6 +70,7 @@ class Jobs:
 
     def __init__(self, folder: Folder, *, at_once: int) -> None:
         self._folder = folder
+        self._offers = Offers(folder)
         self._slots = asyncio.Semaphore(at_once)
         self._tasks: set[asyncio.Task[None]] = set()
         self._uploading = 0
@@ -94,14 +104,13 @@ class Jobs:
 
     async def _run(self, job: Job, address: Address) -> None:
         try:
-            if self._slots.locked():
-                text = f"in line for a worker on {job.node}"
-                await _tell(job, address, {"state": "queued", "text": text})
-            async with self._slots:
-                error = await _work(job, address)
-            if error:
+            while error := await self._attempt(job, address):
                 log.warning("worker lost", reason=error)
-                await _tell(job, address, self._ending(job, error), final=True)
+                if not await self._is_to_be_tried_again(job):
+                    await _tell(job, address, self._ending(job, error), final=True)
+                    break
+                self._folder.clear(job.id, keep_upload=job.sample_rows is None)
+                job = job.again()
         except asyncio.CancelledError:
             if address.outlives_node:  # else nobody is left who could be told
                 error = "The server that worked on this file was stopped. Please try again."
@@ -110,28 +119,67 @@ class Jobs:
         finally:
             self._folder.clear(job.id)
 
+    async def _attempt(self, job: Job, address: Address) -> str | None:
+        """Have a job done once; return why it could not say itself how it ended."""
+        if self._slots.locked():
+            text = f"in line for a worker on {job.node}"
+            await _tell(job, address, {"state": "queued", "text": text})
+        async with self._slots:
+            try:
+                worker = await _start_worker(address)
+            except OSError as exc:
+                error = f"The server could not start a worker process: {exc.strerror}."
+                await _tell(job, address, {"state": "failed", "error": error}, final=True)
+                return None
+            return _why_lost(await self._work(job, worker))
+
+    async def _work(self, job: Job, worker: asyncio.subprocess.Process) -> int:
+        """Tell a worker its job, and kill it if somebody wants that; return its exit status."""
+        talk = asyncio.ensure_future(worker.communicate(job.to_json()))
+        self._offers.make(Deed.KILL, job)
+        try:
+            while not talk.done():
+                await asyncio.wait([talk], timeout=LOOK_S)
+                if self._offers.is_taken(Deed.KILL, job) and worker.returncode is None:
+                    worker.kill()
+        finally:
+            self._offers.withdraw(Deed.KILL, job)
+            if worker.returncode is None:
+                worker.kill()
+            await talk
+        return worker.returncode or 0
+
+    async def _is_to_be_tried_again(self, job: Job) -> bool:
+        """Wait a while for somebody to want that."""
+        if self._is_done(job):
+            return False
+        self._offers.make(Deed.RETRY, job)
+        try:
+            for _ in range(round(RETRY_S / LOOK_S)):
+                await asyncio.sleep(LOOK_S)
+                if self._offers.is_taken(Deed.RETRY, job):
+                    return True
+            return False
+        finally:
+            self._offers.withdraw(Deed.RETRY, job)
+
+    def _is_done(self, job: Job) -> bool:
+        """Tell whether a worker was lost when all was done but to say so."""
+        return self._folder.report(job.id).exists()
+
     def _ending(self, job: Job, error: str) -> dict[str, str]:
-        if self._folder.report(job.id).exists():  # it was lost when all was done but to say so
+        if self._is_done(job):
             return {"state": "done", "href": job.href}
         return {"state": "failed", "error": error}
 
 
-async def _work(job: Job, address: Address) -> str | None:
-    """Have a worker process do a job; return why it could not say itself how the job ended."""
-    argv = (sys.executable, "-m", "progress_ws.demo.worker")
-    try:
-        worker = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, env=address.environ()
-        )
-    except OSError as exc:
-        return f"The server could not start a worker process: {exc.strerror}."
-    try:
-        await worker.communicate(job.to_json())
-    finally:
-        if worker.returncode is None:
-            worker.kill()
-            await worker.wait()
-    status = worker.returncode or 0
+async def _start_worker(address: Address) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *WORKER, stdin=asyncio.subprocess.PIPE, env=address.environ()
+    )
+
+
+def _why_lost(status: int) -> str | None:
     if status == 0:
         return None
     if status < 0:
@@ -141,9 +189,9 @@ async def _work(job: Job, address: Address) -> str | None:
 
 
 async def _tell(job: Job, address: Address, update: dict[str, str], *, final: bool = False) -> None:
-    message = {"kind": "progress", "title": job.title} | update
+    message = {"kind": "progress", "title": job.title, "attempt": job.attempt} | update
     try:
         async with asyncio.timeout(TELL_TIMEOUT_S), address.publisher() as publisher:
-            await publisher.send(job.sid, message, key=job.key, final=final)
+            await publisher.send(job.sid, message, key=job.key, run=job.run, final=final)
     except (ProgressError, TimeoutError) as exc:
         log.warning("browsers not told", state=update["state"], reason=str(exc))

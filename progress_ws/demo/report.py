@@ -1,7 +1,7 @@
 """The report: one HTML document that needs nothing else, and in which no script may run."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -36,7 +36,13 @@ def _content_security_policy() -> str:
 
 
 def render(
-    profile: Profile, *, title: str, size_bytes: int, took_s: float, made_at: datetime
+    profile: Profile,
+    *,
+    title: str,
+    size_bytes: int,
+    took_s: float,
+    made_at: datetime,
+    progress: Callable[[int], None],
 ) -> str:
     """Write the report of a profile.
 
@@ -45,6 +51,7 @@ def render(
         size_bytes: of the file.
         took_s: how long reading it took.
         made_at: in UTC.
+        progress: called with the columns written so far.
     """
     body = element(
         "body",
@@ -55,11 +62,17 @@ def render(
             _notes(profile),
             _overview(profile),
             element("h2", "Column by column"),
-            *(section(place, column) for place, column in enumerate(profile.columns, start=1)),
+            *_sections(profile, progress),
         ),
         element("footer", element("p", "Made by the progress-ws demo.")),
     )
     return join(Markup("<!doctype html>"), element("html", _head(title), body, lang="en"))
+
+
+def _sections(profile: Profile, progress: Callable[[int], None]) -> Iterator[Markup]:
+    for place, column in enumerate(profile.columns, start=1):
+        yield section(place, column)
+        progress(place)
 
 
 def _head(title: str) -> Markup:

@@ -1,4 +1,4 @@
-"""The worker process of one job: reads the file, writes the report, publishes how far it is.
+"""The worker process of one job: reads the file, writes the report, says how far it is.
 
 It is told its job on standard input, and finds RabbitMQ or its node by the same variables as any
 other publisher, so that nothing secret stands among the arguments that everybody can list.
@@ -12,46 +12,52 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from progress_ws import ProgressError, Publisher
+from progress_ws import Bar, Cancelled, Publisher
 from progress_ws.demo import wording
 from progress_ws.demo.csvfile import NotCsvError, inspect
 from progress_ws.demo.folder import Folder, create
 from progress_ws.demo.job import Job
-from progress_ws.demo.meter import Meter, Update
 from progress_ws.demo.profile import Profile, profile
 from progress_ws.demo.report import render
 from progress_ws.demo.sample import write_orders
 
+STALL_S = 3.0
 FINAL_TIMEOUT_S = 60.0
 NICENESS = 5
 """The node answers browsers on the same machine; a job can wait."""
 
+STEPS = {
+    "1-sample": ("Making the sample", 40),
+    "2-look": ("Looking through the file", 2),
+    "3-profile": ("Profiling the columns", 55),
+    "4-write": ("Writing the report", 3),
+}
+"""The parts of a job: name and weight, which is about the share of the time that each takes."""
 
-async def run(job: Job, environ: Mapping[str, str]) -> None:
-    """Do a job and publish its progress, to the final update.
 
-    Raises:
-        ProgressError: the final update did not get through.
-    """
-    async with publisher_from(environ) as publisher:
-        loop = asyncio.get_running_loop()
-
-        def post(update: Update) -> None:
-            # A publisher that has ended is no reason to stop; sending the result will tell.
-            with suppress(ProgressError):
-                publisher.post(job.sid, update, key=job.key)
-
-        def post_from_thread(update: Update) -> None:
-            loop.call_soon_threadsafe(post, update)
-
-        meter = Meter(post_from_thread, title=job.title)
-        final = await asyncio.to_thread(_outcome, job, meter)
-        await publisher.send(job.sid, final, key=job.key, final=True, timeout_s=FINAL_TIMEOUT_S)
+async def run(job: Job, environ: Mapping[str, str]) -> bool:
+    """Do a job and publish its progress; return whether its end got through."""
+    publisher = publisher_from(environ)
+    publisher.start()
+    try:
+        bar = publisher.progress(
+            job.sid,
+            key=job.key,
+            title=job.title,
+            run=job.run,
+            attempt=job.attempt,
+            stall_s=STALL_S,
+            raise_cancelled=True,
+        )
+        await asyncio.to_thread(_do, job, bar)
+    finally:
+        unsent = await publisher.close(timeout_s=FINAL_TIMEOUT_S)
+    return unsent == 0
 
 
 def publisher_from(environ: Mapping[str, str]) -> Publisher:
@@ -61,46 +67,82 @@ def publisher_from(environ: Mapping[str, str]) -> Publisher:
     return Publisher(environ["PROGRESS_WS_URL"], token=environ["PROGRESS_WS_PUBLISH_TOKEN"])
 
 
-def _outcome(job: Job, meter: Meter) -> Update:
+def _do(job: Job, bar: Bar) -> None:
     try:
-        return work(job, meter)
+        Work(job, bar).do()
+    except Cancelled:
+        bar.cancel()
     except NotCsvError as exc:
-        return meter.failed(str(exc))
+        bar.failed(str(exc))
     except OSError as exc:
         if exc.errno != errno.ENOSPC:
             _log_where(exc)
-        return meter.failed(f"The server could not keep the file: {exc.strerror}.")
+        bar.failed(f"The server could not keep the file: {exc.strerror}.")
     except Exception as exc:  # noqa: BLE001  # whatever went wrong, somebody waits to hear of it
         _log_where(exc)
-        return meter.failed(f"Something went wrong while reading this file ({type(exc).__name__}).")
+        bar.failed(f"Something went wrong while reading this file ({type(exc).__name__}).")
 
 
-def work(job: Job, meter: Meter) -> Update:
-    """Make the report of a job and return its final update.
+class Work:
+    """The work of one job, with a bar for each of its steps from the beginning.
 
-    Raises:
-        NotCsvError: the file is no table.
+    Wherever a bar moves, it raises `Cancelled` once a browser has asked to stop.
     """
-    started = time.monotonic()
-    folder = Folder(Path(job.folder))
-    source = folder.upload(job.id)
-    detail = f"worker {os.getpid()} on {job.node}"
-    if job.sample_rows is not None:
-        meter.begin("Making the sample", total=job.sample_rows, unit="rows", text=detail)
-        with io.TextIOWrapper(create(source), encoding="utf-8", newline="") as sample:
-            write_orders(sample, job.sample_rows, progress=meter.advance)
-    with source.open("rb") as file:
-        size_bytes = os.fstat(file.fileno()).st_size
-        meter.begin("Looking through the file", total=size_bytes, unit="B", text=detail)
-        form = inspect(file, progress=meter.advance)
-        meter.begin("Profiling the columns", total=form.lines, unit="rows", text=detail)
-        table = profile(file, form, progress=meter.advance)
-    meter.begin("Writing the report", text=detail)
-    took_s = time.monotonic() - started
-    made_at = datetime.now(UTC)
-    report = render(table, title=job.title, size_bytes=size_bytes, took_s=took_s, made_at=made_at)
-    folder.write_report(job.id, report)
-    return meter.done(total=table.rows, unit="rows", text=_summary(table), href=job.href)
+
+    def __init__(self, job: Job, bar: Bar) -> None:
+        self._job, self._bar = job, bar
+        self._folder = Folder(Path(job.folder))
+        self._steps = {
+            name: bar.child(name, title=title, weight=weight)
+            for name, (title, weight) in STEPS.items()
+            if name != "1-sample" or job.sample_rows is not None
+        }
+
+    def do(self) -> None:
+        """Make the report.
+
+        Raises:
+            NotCsvError: the file is no table.
+            Cancelled: a browser has asked to stop.
+        """
+        started = time.monotonic()
+        source = self._folder.upload(self._job.id)
+        if self._job.sample_rows is not None:
+            self._make_sample(source, self._job.sample_rows)
+        with source.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            with self._step("2-look", total=size_bytes, unit="B") as bar:
+                form = inspect(file, progress=bar.set)
+            with self._step("3-profile", total=form.lines, unit="rows") as bar:
+                table = profile(file, form, progress=bar.set)
+        with self._step("4-write", total=len(table.columns), unit="columns") as bar:
+            report = render(
+                table,
+                title=self._job.title,
+                size_bytes=size_bytes,
+                took_s=time.monotonic() - started,
+                made_at=datetime.now(UTC),
+                progress=bar.set,
+            )
+            self._folder.write_report(self._job.id, report)
+        self._bar.done(_summary(table), href=self._job.href)
+
+    def _make_sample(self, path: Path, rows: int) -> None:
+        with (
+            self._step("1-sample", total=rows, unit="rows") as bar,
+            io.TextIOWrapper(create(path), encoding="utf-8", newline="") as file,
+        ):
+            write_orders(file, rows, progress=bar.set)
+
+    @contextmanager
+    def _step(self, name: str, *, total: int, unit: str) -> Iterator[Bar]:
+        title, _ = STEPS[name]
+        step = self._steps[name]
+        self._bar.phase(title)
+        self._bar.text(f"worker {os.getpid()} on {self._job.node}")
+        step.phase(title, total=total, unit=unit)  # only now its time begins
+        yield step
+        step.done()
 
 
 def _summary(table: Profile) -> str:
@@ -119,12 +161,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which ends its workers
     os.nice(NICENESS)
     job = Job.from_json(sys.stdin.buffer.read())
-    try:
-        asyncio.run(run(job, os.environ))
-    except ProgressError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return 1
-    return 0
+    return 0 if asyncio.run(run(job, os.environ)) else 1
 
 
 if __name__ == "__main__":

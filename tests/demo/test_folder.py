@@ -54,6 +54,8 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     folder.write_report(job_id, "<p>\udcff")
     for path in (folder.upload(job_id), folder.report(job_id)):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    folder.clear(job_id, keep_upload=True)
+    assert folder.upload(job_id).exists()
     folder.clear(job_id)
     assert list(tmp_path.iterdir()) == [folder.report(job_id)]
 
@@ -61,7 +63,8 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
 def test_old_files_go_and_those_of_others_stay(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     old, new = folder.new_id(), folder.new_id()
-    paths = [tmp_path / name for name in (f"{old}.html", f"{old}.upload", f"{old}.part")]
+    ends = ("html", "upload", "part", "kill", "retry.taken")
+    paths = [tmp_path / f"{old}.{end}" for end in ends]
     others = [tmp_path / "notes.html", tmp_path / f"{old}.csv"]
     for path in (*paths, *others):
         path.touch()

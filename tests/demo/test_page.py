@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp.test_utils import TestServer
 
 from deploy.local import Node
+from progress_ws.demo import jobs
+from progress_ws.demo.app import create_demo_app
+from progress_ws.node.settings import Settings
 from tests.support.parts import running
 from tests.support.waiting import eventually
 
@@ -92,18 +96,24 @@ async def test_a_sample_is_profiled_before_the_eyes(page: "Page", node: Node) ->
     assert node.name in await page.locator("#connection").inner_text()
     await page.get_by_role("button", name="100,000 orders").click()
     job = card(page, "orders-100k.csv")
-    bar = page.get_by_role("progressbar", name="orders-100k.csv")
-    await job.locator(".phase .current", has_text="Profiling the columns").wait_for(timeout=SLOW_MS)
-    profiling = r"\d+ %, [\d,]+ of 100,000 rows, \d+ s left"
+    bar = page.get_by_role("progressbar", name="orders-100k.csv", exact=True)
+    part = job.get_by_label("Profiling the columns: orders-100k.csv")  # also when it is hidden
+    await job.locator(".part[data-state=running]", has_text="Profiling the columns").wait_for(
+        timeout=SLOW_MS
+    )
+    profiling = r"\d+ %, [\d,]+ of 100,000 rows( · [\d,]+/s)?"
     positions: list[float] = []
     words: list[str] = []
+    nested: list[str] = []
     while await job.get_attribute("data-state") == "running":
         positions.append(float(await bar.get_attribute("value") or -1))
         words.append(await bar.get_attribute("aria-valuetext") or "")
+        nested.append(await part.get_attribute("aria-valuetext") or "")
     seen = [position for position in positions if 0 <= position < 1]
     assert seen == sorted(seen)
     assert len(set(seen)) >= 3
-    assert any(re.fullmatch(profiling, word) for word in words), words
+    assert any(re.fullmatch(r"\d+ %, \d+ s left", word) for word in words), words
+    assert any(re.fullmatch(profiling, word) for word in nested), nested
     await ended(job, "done")
     assert "100,000 rows, 14 columns" in await job.inner_text()
     assert await page.locator("#news").inner_text() == "orders-100k.csv: done"
@@ -143,30 +153,100 @@ async def test_a_file_can_be_chosen_with_the_keyboard(page: "Page") -> None:
     assert (await chooser.value).is_multiple()
 
 
-async def test_a_worker_that_is_killed_is_reported(page: "Page", demo_dir: Path) -> None:
+@pytest.fixture
+async def long_job(page: "Page", demo_dir: Path) -> AsyncIterator["Locator"]:
+    """The card of a job that takes long, with a worker at it; its test ends it."""
     await page.get_by_role("button", name="1,000,000 orders").click()
     job = card(page, "orders-1m.csv")
-    os.kill(await worker_of(job), signal.SIGKILL)
-    await ended(job, "failed")
-    assert "was killed (SIGKILL)" in await job.locator(".error").inner_text()
+    await worker_of(job)
+    yield job
     await eventually(lambda: not list(demo_dir.glob("*.upload")), what="removal of the sample")
 
 
-async def test_a_page_that_is_loaded_anew_shows_the_bar_again(page: "Page") -> None:
-    await page.get_by_role("button", name="1,000,000 orders").click()
-    job = card(page, "orders-1m.csv")
-    worker = await worker_of(job)
+def button(job: "Locator", name: str) -> "Locator":
+    return job.get_by_role("button", name=f"{name}: orders-1m.csv")
+
+
+async def test_a_job_is_cancelled_with_a_button(page: "Page", long_job: "Locator") -> None:
+    worker = await worker_of(long_job)
+    await button(long_job, "Cancel").press("Enter")
+    await ended(long_job, "cancelled")
+    assert "Stopped after" in await long_job.locator(".detail").inner_text()
+    assert await page.locator("#news").inner_text() == "orders-1m.csv: cancelled"
+    await eventually(lambda: not is_alive(worker), what="the end of the worker")
+    before = await long_job.inner_text()
+    await page.reload()
+    await ended(long_job, "cancelled")
+    assert await long_job.inner_text() == before
+    assert await long_job.get_by_role("button").count() == 0
+
+
+async def test_a_killed_worker_is_missed_and_another_may_try(
+    page: "Page", long_job: "Locator"
+) -> None:
+    worker = await worker_of(long_job)
+    await button(long_job, "Kill the worker").press("Enter")
+    await ended(long_job, "stalled")
+    assert not is_alive(worker)
+    again = button(long_job, "Try again")
+    assert await again.evaluate("button => button === document.activeElement")
+    await page.reload()
+    await ended(long_job, "stalled")
+    detail = long_job.locator(".detail")
+    await detail.filter(has_text=re.compile(r"No word from the worker for \d+ s")).wait_for()
+    await button(long_job, "Cancel").click()
+    await long_job.locator(".notice", has_text="Nobody is there to stop it.").wait_for()
+    await again.click()
+    await detail.filter(has_text=WORKER).filter(has_text="attempt 2").wait_for(timeout=SLOW_MS)
+    assert await page.locator("#news").inner_text() == "orders-1m.csv: at work again"
+    assert await long_job.locator(".notice").inner_text() == ""
+    assert await worker_of(long_job) != worker
+    await page.reload()
+    await detail.filter(has_text=WORKER).filter(has_text="attempt 2").wait_for(timeout=SLOW_MS)
+    await button(long_job, "Cancel").click()
+    await ended(long_job, "cancelled")
+
+
+async def test_a_page_that_is_loaded_anew_shows_the_bars_again(
+    page: "Page", long_job: "Locator"
+) -> None:
+    worker = await worker_of(long_job)
     await page.locator("#wire summary").click()
     session = await page.locator("#wire-sid").inner_text()
     await page.reload()
-    assert await worker_of(job) == worker
+    assert await worker_of(long_job) == worker
+    names = [part.split("\n")[0] for part in await long_job.locator(".part").all_inner_texts()]
+    assert names == [
+        "Making the sample",
+        "Looking through the file",
+        "Profiling the columns",
+        "Writing the report",
+    ]
     await page.locator("#wire summary").click()
     assert await page.locator("#wire-sid").inner_text() == session
-    assert await job.count() == 1
-    os.kill(worker, signal.SIGKILL)
-    await ended(job, "failed")
-    await page.reload()
-    await ended(job, "failed")  # its end is not forgotten either
+    assert await long_job.count() == 1
+    await button(long_job, "Cancel").click()
+    await ended(long_job, "cancelled")
+
+
+async def test_a_worker_that_nobody_replaces_is_reported(
+    chromium: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "RETRY_S", 0.2)
+    app = create_demo_app(Settings(), folder=tmp_path)
+    async with TestServer(app) as server:
+        page = await chromium.new_page()
+        await page.goto(str(server.make_url("/")))
+        await page.get_by_role("button", name="1,000,000 orders").click()
+        job = card(page, "orders-1m.csv")
+        os.kill(await worker_of(job), signal.SIGKILL)
+        for _ in range(2):
+            await ended(job, "failed")
+            assert "was killed (SIGKILL)" in await job.locator(".error").inner_text()
+            assert await job.locator(".part[data-state=stopped]").count() == 1
+            await page.reload()  # its end is not forgotten either
+        await page.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_node_that_stops_takes_its_workers_along(
@@ -201,6 +281,11 @@ WORDS = {
     "rate(75700000, 'B')": "75.7 MB/s",
     "portion(9999, 100000, 'rows')": "9,999 of 100,000 rows",
     "portion(1500, 2000, 'B')": "1.5 kB of 2.0 kB",
+    "pace({current: 9999, total: 100000, unit: 'rows', rate: 24187.3, state: 'running'})": (
+        "9,999 of 100,000 rows · 24,200/s"
+    ),
+    "pace({total: 2e6, unit: 'B', state: 'done'})": "2.0 MB",
+    "pace({current: 5})": "",
     "percentage(0.58)": "58 %",
     "percentage(0.999)": "99 %",
     "duration(-3)": "0 s",

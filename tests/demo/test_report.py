@@ -3,6 +3,7 @@
 import io
 import re
 from datetime import UTC, datetime
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
@@ -50,6 +51,9 @@ class Outline(HTMLParser):
         self.texts.append(data)
 
 
+rendered = partial(render, progress=lambda _: None)
+
+
 def report_of(header: list[str], cells: list[str], *, title: str = "table.csv") -> str:
     def line(row: list[str]) -> str:
         return ",".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\n"
@@ -59,7 +63,7 @@ def report_of(header: list[str], cells: list[str], *, title: str = "table.csv") 
     form = inspect(file, progress=lambda _: None)
     table = profile(file, form, progress=lambda *_: None)
     made_at = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    return render(table, title=title, size_bytes=1000, took_s=1.5, made_at=made_at)
+    return rendered(table, title=title, size_bytes=1000, took_s=1.5, made_at=made_at)
 
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if "\x00" not in text])
@@ -100,7 +104,7 @@ def test_a_report_owns_up_to_what_it_could_not_read() -> None:
     file = io.BytesIO(("é,b\n" * 40).encode() + b"1,\xff\n3\n" + b"4,5\n" * 60)
     form = inspect(file, progress=lambda _: None)
     table = profile(file, form, progress=lambda *_: None)
-    document = render(table, title="t", size_bytes=1, took_s=1, made_at=datetime.now(UTC))
+    document = rendered(table, title="t", size_bytes=1, took_s=1, made_at=datetime.now(UTC))
     assert "1 row had more or fewer cells than the others" in document
     assert "1 character could not be read" in document
 
@@ -110,6 +114,6 @@ def test_bins_of_integers_name_the_integers_in_them() -> None:
     file = io.BytesIO(content.encode())
     form = inspect(file, progress=lambda _: None)
     table = profile(file, form, progress=lambda *_: None)
-    document = render(table, title="t", size_bytes=1, took_s=1, made_at=datetime.now(UTC))
+    document = rendered(table, title="t", size_bytes=1, took_s=1, made_at=datetime.now(UTC))
     titles = [text for text in Outline(document).texts if re.fullmatch(r"\d.*: \d+ %", text)]
     assert titles[:4] == ["1: 50 %", "2: 25 %", "3: 0 %", "4: 25 %"]

@@ -2,10 +2,11 @@
 
 import { ProgressClient } from "/client/progress-ws.js";
 import { JobCard } from "./job-card.js";
-import { requestJob } from "./upload.js";
+import { requestDeed, requestJob } from "./upload.js";
 import { percentage } from "./wording.js";
 
 const MOST_CARDS = 30;
+const MOST_EARLY = 300;
 const STATE_WORDS = {
   connecting: "Connecting…",
   open: "Live",
@@ -17,7 +18,7 @@ const find = (selector) => document.querySelector(selector);
 const progress = new ProgressClient();
 const cards = new Map(); // key -> JobCard
 const unpainted = new Set();
-const early = new Map(); // key -> update that came before the answer to its request
+const early = new Map(); // key -> frame that came before the card that it is for
 let asking = 0; // requests without an answer yet
 let messages = 0;
 let newest; // frame
@@ -35,12 +36,24 @@ progress.addEventListener("welcome", ({ detail }) => {
 progress.addEventListener("message", ({ detail }) => {
   messages += 1;
   newest = detail;
-  if (detail.message?.kind === "progress") take(detail.key ?? "", detail.message);
+  if (detail.message?.kind === "progress") take(detail);
   paintSoon();
+});
+progress.addEventListener("stalled", ({ detail: { key, silent_s } }) => {
+  const card = cards.get(key);
+  if (!card) return;
+  if (!card.isSilent) tell(`${card.title}: no word from the worker`);
+  card.stall(silent_s);
+  repaint(card);
+});
+progress.addEventListener("error", ({ detail: { code, key } }) => {
+  const card = cards.get(key);
+  if (card && code === "nobody_listens") answer(card, "Nobody is there to stop it.");
 });
 showConnection(progress.state);
 
 function showConnection(state) {
+  if (state !== "open") for (const card of cards.values()) answer(card); // it may never come now
   find("#connection").dataset.state = state;
   const isLive = state === "open" && node;
   find("#connection-text").textContent = isLive ? `Live · ${node}` : STATE_WORDS[state];
@@ -48,30 +61,58 @@ function showConnection(state) {
 
 // Jobs
 
-function take(key, update) {
-  const card = cards.get(key);
-  if (card) show(card, update);
-  else if (asking) early.set(key, update);
-  else addCard(update, key);
+/** Show a frame on the card that it is for, a new one if need be, or keep it until there is one. */
+function take(frame) {
+  const { key = "", run, message } = frame;
+  const card = cards.get(message.parent ?? key);
+  if (card && message.parent) card.showPart(key, message, run);
+  if (card && !message.parent) show(card, message, run);
+  if (card) repaint(card);
+  else if (asking || message.parent) keepEarly(key, frame);
+  else addCard(message, key, run);
 }
 
-function show(card, update) {
+function keepEarly(key, frame) {
+  early.delete(key);
+  early.set(key, frame);
+  if (early.size > MOST_EARLY) early.delete(early.keys().next().value);
+}
+
+function show(card, update, run) {
   const wasFinal = card.isFinal;
-  card.show(update);
+  const wasSilent = card.isSilent;
+  card.show(update, run);
   if (card.isFinal && !wasFinal) tell(`${card.title}: ${update.error ?? update.state}`);
+  else if (wasSilent && update.state === "running") tell(`${card.title}: at work again`);
+  repaint(card);
+}
+
+function repaint(card) {
   unpainted.add(card);
   paintSoon();
 }
 
-function addCard(update, key) {
-  const card = new JobCard(update);
-  if (key !== undefined) cards.set(key, card);
+function addCard(update, key, run) {
+  const card = new JobCard(update, wish);
   find("#jobs").prepend(card.element);
   find("#empty").hidden = true;
+  if (key !== undefined) {
+    card.show(update, run);
+    adopt(card, key);
+  }
   forgetOldest();
-  unpainted.add(card);
-  paintSoon();
+  repaint(card);
   return card;
+}
+
+/** From now on a card is that of a key. */
+function adopt(card, key) {
+  cards.set(key, card);
+  for (const [each, frame] of early) {
+    if (each !== key && frame.message.parent !== key) continue;
+    early.delete(each);
+    take(frame);
+  }
 }
 
 function forgetOldest() {
@@ -97,17 +138,37 @@ async function start({ file, sample, title }) {
   try {
     const sid = await progress.ready;
     const { key, node: taker } = await requestJob({ sid, file, sample, onProgress });
-    cards.set(key, card);
     const text = `waiting for a worker on ${taker}`;
-    show(card, early.get(key) ?? { kind: "progress", state: "queued", title, text });
-    early.delete(key);
+    show(card, { kind: "progress", state: "queued", title, text });
+    adopt(card, key);
   } catch (error) {
     show(card, { ...uploading, state: "failed", error: error.message });
   }
   asking -= 1;
   if (asking) return;
-  for (const [key, update] of early) addCard(update, key); // of another tab, or of before a reload
+  const kept = [...early.values()]; // of another tab, or of before a reload
   early.clear();
+  for (const frame of kept) take(frame);
+}
+
+async function wish(deed, card) {
+  const key = [...cards].find(([, each]) => each === card)?.[0];
+  if (deed === "cancel") {
+    if (!progress.cancel(key)) answer(card, "Not connected just now. Please try again.");
+    return;
+  }
+  try {
+    await requestDeed(key, deed, progress.sid);
+    card.promised(deed === "kill" ? "Killed. The server will notice its silence." : "A new worker starts…");
+    repaint(card);
+  } catch (error) {
+    answer(card, error instanceof TypeError ? "The server did not answer." : error.message);
+  }
+}
+
+function answer(card, notice) {
+  card.answered(notice);
+  repaint(card);
 }
 
 // Painting: once for each frame of the screen, however many messages came
@@ -137,7 +198,7 @@ function tell(news) {
 }
 
 setInterval(() => {
-  for (const card of cards.values()) card.paintSilence();
+  for (const card of cards.values()) if (card.isSilent) card.paintDetail();
 }, 1000);
 
 // What the user does

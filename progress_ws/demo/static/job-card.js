@@ -1,25 +1,35 @@
-/** One job on the page: shows the progress updates of one key. */
+/** One job on the page: the bar of one key, with those of its parts, and what can be done to it. */
 
-import { amount, duration, percentage, portion, rate } from "./wording.js";
+import { JobPart } from "./job-part.js";
+import { duration, fractionOf, pace, percentage } from "./wording.js";
 
-const SILENT_MS = 10_000;
 const REPORT = /^\/demo\/reports\/[\w-]{32}$/; // a message is no reason to link anywhere else
-const FINAL = new Set(["done", "failed", "cancelled"]);
+const ENDS = { done: "Done", failed: "Failed", cancelled: "Cancelled" };
 
 const template = document.querySelector("#job");
 
 export class JobCard {
   #update;
-  #heardAt;
-  #phases = [];
+  #run;
+  #parts = new Map(); // key -> JobPart
+  #silentSince; // when a publisher that has fallen silent was last heard of
+  #asked; // what the user wants, until the answer can be seen: cancel, kill or retry
+  #notice = "";
 
-  constructor(update) {
+  /** @param {(wish: "cancel" | "kill" | "retry", card: JobCard) => void} onWish */
+  constructor(update, onWish) {
     this.element = template.content.firstElementChild.cloneNode(true);
+    this.#find(".cancel").addEventListener("click", () => this.#wish("cancel", onWish));
+    this.#find(".deed").addEventListener("click", () => this.#wish(this.#deed, onWish));
     this.show(update);
   }
 
   get isFinal() {
-    return FINAL.has(this.#update.state);
+    return this.#update.state in ENDS;
+  }
+
+  get isSilent() {
+    return this.#silentSince !== undefined;
   }
 
   get title() {
@@ -28,27 +38,49 @@ export class JobCard {
 
   /** Between 0 and 1, or undefined if that is not known. */
   get fraction() {
-    const { current, total } = this.#update;
-    return total > 0 ? Math.min(1, Math.max(0, current / total)) : undefined;
+    return fractionOf(this.#update);
   }
 
   /** Take in an update; paint() will show it. */
-  show(update) {
+  show(update, run) {
+    if (run !== this.#run || this.isSilent) this.answered(); // news, of whoever is there now
     this.#update = update;
-    this.#heardAt = performance.now();
-    const { phase } = update;
-    if (phase && phase !== this.#phases.at(-1)) this.#phases.push(phase);
+    this.#run = run;
+    this.#silentSince = undefined;
+    if (this.isFinal) this.answered();
+  }
+
+  showPart(key, update, run) {
+    if (!this.#parts.has(key)) this.#parts.set(key, new JobPart(key));
+    this.#parts.get(key).show(update, run);
+  }
+
+  /** Its publisher promised news, and has been silent for so long. */
+  stall(silent_s) {
+    this.#silentSince = performance.now() - silent_s * 1000;
+    if (this.#asked === "kill") this.answered();
+  }
+
+  /** What was asked for is done, or cannot be, for a reason to show. */
+  answered(notice = "") {
+    this.#asked = undefined;
+    this.#notice = notice;
+  }
+
+  /** What was asked for will be seen. */
+  promised(notice) {
+    if (this.#asked) this.#notice = notice;
   }
 
   paint() {
-    const { state, error, text, href } = this.#update;
-    this.element.dataset.state = state;
+    const { state, error, href } = this.#update;
+    this.element.dataset.state = this.#isStalled ? "stalled" : state;
     this.#set("bdi", this.title);
     this.#set(".error", state === "failed" ? (error ?? "The job failed.") : "");
-    this.#set(".detail", text ?? "");
     this.#paintBar();
-    this.#paintPhases();
-    this.#paintFigures();
+    this.#paintParts();
+    this.paintDetail();
+    this.#paintActions();
     const hasReport = state === "done" && REPORT.test(href);
     this.#find(".result").hidden = !hasReport;
     if (hasReport) {
@@ -58,57 +90,80 @@ export class JobCard {
     }
   }
 
-  /** Say so if a running job has not been heard of for long. */
-  paintSilence() {
-    const silent = performance.now() - this.#heardAt;
-    if (this.isFinal || silent < SILENT_MS) return;
-    this.#set(".detail", `No news for ${duration(silent / 1000)}`);
+  /** For how long there has been silence changes though nothing comes. */
+  paintDetail() {
+    const { state, text, attempt, elapsed_s } = this.#update;
+    const words = [];
+    if (this.#isStalled) {
+      const silent_s = Math.floor((performance.now() - this.#silentSince) / 1000);
+      words.push(`No word from the worker for ${duration(silent_s)}`);
+    } else if (this.isFinal && elapsed_s !== undefined) {
+      words.push(`${state === "done" ? `${text} in` : "Stopped after"} ${duration(elapsed_s)}`);
+    } else if (text) words.push(text);
+    if (attempt > 1) words.push(`attempt ${attempt}`);
+    this.#set(".detail", words.join(" · "));
+  }
+
+  get #isStalled() {
+    return this.isSilent && !this.isFinal;
+  }
+
+  get #deed() {
+    return this.#isStalled ? "retry" : "kill";
+  }
+
+  #wish(wish, onWish) {
+    if (this.#asked) return;
+    this.#asked = wish;
+    this.#notice = "";
+    this.paint();
+    onWish(wish, this);
   }
 
   #paintBar() {
-    const { state, total, current, unit, eta_s } = this.#update;
+    const { state, eta_s } = this.#update;
     const bar = this.#find("progress");
     const fraction = state === "done" ? 1 : this.fraction;
     const percent = fraction === undefined ? "" : percentage(fraction);
-    bar.hidden = state === "failed" || state === "cancelled";
+    bar.hidden = this.isFinal && fraction === undefined;
     if (fraction === undefined) bar.removeAttribute("value");
     else bar.value = fraction;
     bar.setAttribute("aria-label", this.title);
-    const words = [percent, total && portion(current, total, unit)];
-    if (eta_s !== undefined) words.push(`${duration(eta_s)} left`);
+    const left = eta_s === undefined || this.isSilent ? "" : `${duration(eta_s)} left`;
+    const words = [ENDS[state] ?? (this.#isStalled ? "stalled" : ""), percent, left];
     bar.setAttribute("aria-valuetext", words.filter(Boolean).join(", ") || "working");
-    this.#set(".percent", { done: "Done", failed: "Failed", cancelled: "Cancelled" }[state] ?? percent);
+    this.#set(".left", left);
+    this.#find(".left").hidden = this.isFinal;
+    this.#set(".percent", ENDS[state] ?? percent);
   }
 
-  #paintPhases() {
-    const { state, phase: now, elapsed_s } = this.#update;
-    const phases = this.#phases.map((phase, place) => {
-      const item = document.createElement("span");
-      const isLast = place === this.#phases.length - 1;
-      const isCurrent = isLast && (phase === now || state === "failed");
-      item.className = isCurrent ? "current" : "past";
-      item.textContent = phase;
-      return item;
-    });
-    this.#find(".phase").replaceChildren(...phases);
-    this.#find(".phase").hidden = state === "done" && elapsed_s !== undefined;
+  #paintParts() {
+    const parts = [...this.#parts.values()].filter(({ run }) => run === this.#run);
+    parts.sort((a, b) => (a.key < b.key ? -1 : 1)); // in a replay they come in another order
+    const elements = parts.map(({ element }) => element);
+    const list = this.#find(".parts");
+    const isSame = elements.every((element, place) => element === list.children[place]);
+    if (!isSame || elements.length !== list.children.length) list.replaceChildren(...elements);
+    for (const part of parts) part.paint(this.title, this.isFinal);
+    const { state } = this.#update;
+    list.hidden = !parts.length || state === "done";
+    this.#set(".whole", parts.length || this.isFinal ? "" : pace(this.#update));
   }
 
-  #paintFigures() {
-    const { state, current, total, unit, rate: pace, eta_s, elapsed_s } = this.#update;
-    const figures = this.#find(".figures");
-    figures.hidden = this.isFinal || total === undefined;
-    if (figures.hidden) {
-      if (state === "done" && elapsed_s !== undefined) {
-        this.#set(".detail", `${this.#update.text ?? ""} in ${duration(elapsed_s)}`);
-      }
-      return;
-    }
-    this.#set("dt", unit === "B" ? "Read" : capitalised(unit ?? "Done"));
-    this.#set(".count", unit === "B" ? amount(current, unit) : amount(current));
-    this.#set(".total", `of ${unit === "B" ? amount(total, unit) : amount(total)}`);
-    this.#set(".rate", pace ? rate(pace, unit) : "–");
-    this.#set(".left", eta_s === undefined ? "–" : duration(eta_s));
+  #paintActions() {
+    this.#find(".actions").hidden = !this.#update.cancellable || this.isFinal;
+    const isCancelling = this.#asked === "cancel";
+    const deeds = { kill: "Kill the worker", retry: "Try again" };
+    this.#paintButton(".cancel", isCancelling ? "Cancelling…" : "Cancel");
+    this.#paintButton(".deed", deeds[this.#deed]);
+    this.#set(".notice", this.#notice);
+  }
+
+  #paintButton(selector, text) {
+    const button = this.#find(selector);
+    this.#set(selector, text);
+    button.setAttribute("aria-label", `${text}: ${this.title}`);
+    button.setAttribute("aria-disabled", String(this.#asked !== undefined)); // and keeps the focus
   }
 
   #find(selector) {
@@ -119,8 +174,4 @@ export class JobCard {
     const element = this.#find(selector);
     if (element.textContent !== text) element.textContent = text;
   }
-}
-
-function capitalised(word) {
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }

@@ -1,7 +1,7 @@
-/** Brings a file to any node; `fetch` cannot tell how much of it has left. */
+/** Asks any node for a job, or for something to be done to one. */
 
 /**
- * Resolves with the answer to a request for a job.
+ * Resolves with the answer to a request for a job; `fetch` could not tell how much of a file has left.
  *
  * @param {object} options
  * @param {string} options.sid - the session that the job's progress is for
@@ -31,4 +31,19 @@ export function requestJob({ sid, file, sample, onProgress }) {
     };
     request.send(file ?? null);
   });
+}
+
+/**
+ * Resolves once a node has agreed to kill the worker of a job, or to have a lost job tried again.
+ *
+ * @param {string} key - of the job
+ * @param {"kill" | "retry"} deed
+ */
+export async function requestDeed(key, deed, sid) {
+  const id = key.replace(/^report-/, "");
+  const headers = { "X-Progress-Sid": sid };
+  const response = await fetch(`/demo/jobs/${encodeURIComponent(id)}/${deed}`, { method: "POST", headers });
+  if (response.ok) return;
+  const { detail } = await response.json().catch(() => ({}));
+  throw new Error(detail ?? `The server answered ${response.status}.`);
 }

@@ -12,6 +12,20 @@ export function portion(value, total, unit) {
   return `${amount(value, unit === "B" ? unit : "")} of ${amount(total, unit)}`;
 }
 
+/** What an update says of amount and speed: "9,999 of 100,000 rows · 24,200/s" */
+export function pace({ state, current = 0, total, unit, rate: perSecond }) {
+  if (!(total > 0)) return "";
+  if (state === "done") return amount(total, unit);
+  const words = [portion(current, total, unit)];
+  if (perSecond && state === "running") words.push(rate(perSecond, unit));
+  return words.join(" · ");
+}
+
+/** How far an update says that it is, between 0 and 1, or undefined if that is not known. */
+export function fractionOf({ current = 0, total }) {
+  return total > 0 ? Math.min(1, Math.max(0, current / total)) : undefined;
+}
+
 export function rate(value, unit) {
   return `${unit === "B" ? bytes(value) : short.format(value)}/s`;
 }
