@@ -112,14 +112,19 @@ class Probe:
             await declare_exchange(self._connection, self._names)
 
     async def refused(self, rights: Iterable[Right]) -> frozenset[Right]:
-        """Return those of these rights that the login lacks."""
+        """Return those of these rights that the login lacks.
 
-        async def ask(right: Right) -> frozenset[Right]:
-            is_no = await is_refused(await self._channel(), right, self._names)
-            return frozenset({right} if is_no else ())
-
+        One after the other: a refusal closes its channel, whose number the library may give to
+        several new ones at the same time, and then the broker ends the connection.
+        """
         with explained(self._url):
-            return frozenset().union(*await asyncio.gather(*map(ask, rights)))
+            return frozenset(
+                [
+                    right
+                    for right in rights
+                    if await is_refused(await self._channel(), right, self._names)
+                ]
+            )
 
     async def listen(self, deliver: Deliver, *, for_s: float) -> None:
         """Call `deliver` with what crosses the exchange, for so long.
