@@ -1,6 +1,7 @@
 """The demo on three nodes: upload here, socket there, report somewhere else."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 
 from deploy.local import Nginx, Node
 from tests.support.tab import Tab, tab
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -37,12 +39,31 @@ def nodes(node_process: Callable[..., Node], amqp_url: str, tmp_path: Path) -> l
     return nodes
 
 
-async def final_frame(session: Tab) -> dict[str, Any]:
+async def frame_of(
+    session: Tab, job: dict[str, Any], is_it: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
     async with asyncio.timeout(60):
         while True:
             frame = await session.frame()
-            if frame.get("final"):
+            if frame.get("key") == job["key"] and is_it(frame):
                 return frame
+
+
+async def final_frame(session: Tab, job: dict[str, Any]) -> dict[str, Any]:
+    return await frame_of(session, job, lambda frame: frame.get("final"))
+
+
+async def attempt(session: Tab, job: dict[str, Any], number: int) -> dict[str, Any]:
+    """Wait until a worker is at a job, for the so-manieth time."""
+    return await frame_of(
+        session,
+        job,
+        lambda frame: (
+            frame["type"] == "message"
+            and frame["message"]["attempt"] == number
+            and "total" in frame["message"]
+        ),
+    )
 
 
 async def test_upload_socket_and_report_may_be_on_three_nodes(
@@ -59,8 +80,7 @@ async def test_upload_socket_and_report_may_be_on_three_nodes(
                 assert response.status == 202
                 job = await response.json()
             takers.add(job["node"])
-            frame = await final_frame(session)
-            assert frame["key"] == job["key"]
+            frame = await final_frame(session, job)
             assert frame["message"]["state"] == "done", frame
             for node in nodes:
                 async with client.get(node.url + frame["message"]["href"]) as response:
@@ -94,9 +114,36 @@ async def test_a_node_that_stops_tells_the_browsers_of_others(nodes: list[Node])
         address = f"{nodes[1].url}/demo/jobs?sample=small"
         async with client.post(address, headers=headers) as response:
             assert response.status == 202
-        while (await session.frame())["message"]["state"] != "running":
-            pass
+            job = await response.json()
+        await attempt(session, job, 1)
         nodes[1].terminate()
-        frame = await final_frame(session)
+        frame = await final_frame(session, job)
         assert frame["message"]["state"] == "failed"
         assert "was stopped" in frame["message"]["error"]
+
+
+async def test_any_node_kills_retries_and_cancels(
+    nodes: list[Node], nginx: Callable[[Sequence[Node]], Nginx], tmp_path: Path
+) -> None:
+    proxy = nginx(nodes)
+    async with tab(proxy.url) as session, aiohttp.ClientSession() as client:
+        headers = {"X-Progress-Sid": session.sid}
+        address = f"{nodes[0].url}/demo/jobs?sample=large"
+        async with client.post(address, headers=headers) as response:
+            job = await response.json()
+        first = await attempt(session, job, 1)
+        for node, deed, status in ((nodes[1], "kill", 202), (nodes[2], "kill", 404)):
+            address = f"{node.url}/demo/jobs/{job['id']}/{deed}"
+            async with client.post(address, headers=headers) as response:
+                assert response.status == status
+        await frame_of(session, job, lambda frame: frame["type"] == "stalled")
+        async with tab(nodes[2].url, sid=session.sid) as late:  # a page that is loaded anew
+            await frame_of(late, job, lambda frame: frame["type"] == "stalled")
+        address = f"{nodes[2].url}/demo/jobs/{job['id']}/retry"
+        async with client.post(address, headers=headers) as response:
+            assert response.status == 202
+        assert (await attempt(session, job, 2))["run"] > first["run"]
+        wish = {"type": "cancel", "sid": session.sid, "key": job["key"]}
+        await session.socket.send(json.dumps(wish))
+        assert (await final_frame(session, job))["message"]["state"] == "cancelled"
+    await eventually(lambda: not list((tmp_path / "demo").iterdir()), what="an empty folder")

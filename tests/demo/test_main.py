@@ -63,7 +63,8 @@ async def test_several_workers_share_a_port(
         address = f"{node.url}/demo/jobs"
         async with client.post(address, data=b"a,b\n1,2\n", headers=headers) as response:
             assert response.status == 202
+            key = (await response.json())["key"]
         frame = await session.frame()
-        while not frame.get("final"):
+        while not frame.get("final") or frame["key"] != key:
             frame = await session.frame()
         assert frame["message"]["state"] == "done"
