@@ -4,12 +4,10 @@ The one thing made is the exclusive queue that listens; it is gone with its conn
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import (
     ChannelAccessRefused,
@@ -20,9 +18,8 @@ from aiormq.exceptions import (
 )
 
 from progress_ws.broker import tolerance
-from progress_ws.broker.connection import LOSSES, connect, explained, is_blocked
-from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, is_refused
-from progress_ws.broker.rights import Right
+from progress_ws.broker.connection import connect, explained
+from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, open_channel
 from progress_ws.broker.seam import Deliver, LinkLost, LinkRefused, NoStream
 from progress_ws.broker.topology import (
     Names,
@@ -35,8 +32,6 @@ from progress_ws.broker.topology import (
 )
 from progress_ws.core.intake import Delivery
 
-BLOCKED_AFTER_S = 1.0
-
 
 class NoVhost(LinkRefused):
     """The virtual host does not exist, or is none of this user's."""
@@ -44,18 +39,6 @@ class NoVhost(LinkRefused):
 
 class Missing(NoStream):
     """There is no queue of the stream's name at all."""
-
-
-class Tried(NamedTuple):
-    """What came of trying to publish.
-
-    Attributes:
-        refused: the rights that were missing.
-        blocked: the broker takes nothing, because it has an alarm.
-    """
-
-    refused: frozenset[Right]
-    blocked: bool
 
 
 @asynccontextmanager
@@ -77,7 +60,11 @@ async def open_probe(url: str, names: Names) -> AsyncIterator["Probe"]:
 
 
 class Probe:
-    """One connection, and the questions that are asked on it; each raises `LinkLost`."""
+    """One connection, and the questions that are asked on it; each raises `LinkLost`.
+
+    One at a time: the library may give a new channel the number of one that was closed a moment
+    ago, and forget the new one with the old. What is asked at the same time has its own connection.
+    """
 
     def __init__(self, connection: AbstractConnection, names: Names, *, url: str) -> None:
         self._connection = connection
@@ -111,21 +98,6 @@ class Probe:
         with explained(self._url):
             await declare_exchange(self._connection, self._names)
 
-    async def refused(self, rights: Iterable[Right]) -> frozenset[Right]:
-        """Return those of these rights that the login lacks.
-
-        One after the other: a refusal closes its channel, whose number the library may give to
-        several new ones at the same time, and then the broker ends the connection.
-        """
-        with explained(self._url):
-            return frozenset(
-                [
-                    right
-                    for right in rights
-                    if await is_refused(await self._channel(), right, self._names)
-                ]
-            )
-
     async def listen(self, deliver: Deliver, *, for_s: float) -> None:
         """Call `deliver` with what crosses the exchange, for so long.
 
@@ -153,62 +125,36 @@ class Probe:
             await underlay.basic_consume(queue.name, on_message, no_ack=True)
             await asyncio.sleep(for_s)
 
-    async def follow_history(self, on_begun: Callable[[], None], *, for_s: float) -> bool:
-        """Tell whether anything new comes into the stream within a time, which begins with a call.
 
-        Raises:
-            Missing: there is none.
-            NoStream: it may not be read, or the name is another queue's.
-            LinkLost: it exists, and does not answer.
-        """
-        with explained(self._url):
-            if not await await_history(self._connection, self._names, ANSWER_TIMEOUT_S):
-                raise Missing(f"the stream {self._names.history!r} does not exist")
-            arrived = asyncio.Event()
-
-            async def on_message(_message: DeliveredMessage) -> None:
-                arrived.set()
-
-            channel = await self._channel()
-            try:
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    await consume_new(channel, self._names.history, on_message)
-            except ChannelAccessRefused as exc:
-                raise NoStream(missing_rights(self._names, exc)) from exc
-            except ChannelPreconditionFailed as exc:
-                raise NoStream(another_kind(self._names, exc)) from exc
-            except TimeoutError as exc:
-                raise LinkLost(f"the stream {self._names.history!r} does not answer") from exc
-            on_begun()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(arrived.wait(), for_s)
-            return arrived.is_set()
-
-    async def _channel(self) -> UnderlayChannel:
-        return await (await self._connection.channel()).get_underlay_channel()
-
-
-async def try_publishing(url: str, names: Names, rights: Iterable[Right]) -> Tried:
-    """Tell which of these rights, to publish, are missing, and whether there is an alarm.
-
-    On a connection of its own: in an alarm the broker stops reading those that publish.
+async def follow_history(
+    url: str, names: Names, on_begun: Callable[[], None], *, for_s: float
+) -> bool:
+    """Tell whether anything new comes into the stream within a time, which begins with a call.
 
     Raises:
-        LinkLost: it cannot be had.
+        Missing: there is none.
+        NoStream: it may not be read, or the name is another queue's.
+        LinkLost: it exists, and does not answer.
     """
-    refused = set()
-    async with connect(url, name="progress-ws doctor: publishing") as connection:
-        for right in rights:
-            channel = await (await connection.channel()).get_underlay_channel()
-            try:
-                if await is_refused(channel, right, names):
-                    refused.add(right)
-            except TimeoutError:
-                if not is_blocked(connection):
-                    raise
-            with suppress(TimeoutError, *LOSSES):
-                async with asyncio.timeout(BLOCKED_AFTER_S):
-                    await connection.channel()  # which a blocked connection does not answer
-            if is_blocked(connection):
-                return Tried(frozenset(refused), blocked=True)
-    return Tried(frozenset(refused), blocked=False)
+    arrived = asyncio.Event()
+
+    async def on_message(_message: DeliveredMessage) -> None:
+        arrived.set()
+
+    async with connect(url, name="progress-ws doctor: history") as connection:
+        if not await await_history(connection, names, ANSWER_TIMEOUT_S):
+            raise Missing(f"the stream {names.history!r} does not exist")
+        channel = await open_channel(connection)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await consume_new(channel, names.history, on_message)
+        except ChannelAccessRefused as exc:
+            raise NoStream(missing_rights(names, exc)) from exc
+        except ChannelPreconditionFailed as exc:
+            raise NoStream(another_kind(names, exc)) from exc
+        except TimeoutError as exc:
+            raise LinkLost(f"the stream {names.history!r} does not answer") from exc
+        on_begun()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), for_s)
+        return arrived.is_set()

@@ -8,9 +8,11 @@ none, a consumer of a queue that is not there, the removal of a binding that nob
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
 
+from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import (
@@ -20,10 +22,13 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
+from progress_ws.broker.connection import LOSSES, connect, is_blocked
 from progress_ws.broker.rights import Right
+from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.topology import Names
 
 ANSWER_TIMEOUT_S = 3.0
+BLOCKED_AFTER_S = 1.0
 NAME = "doctor"
 """What stands in the place of a node's name."""
 _REFUSED_KIND = re.compile(r"access to (?P<kind>exchange|queue) ")
@@ -52,6 +57,65 @@ async def is_refused(channel: UnderlayChannel, right: Right, names: Names) -> bo
         if right.name != names.history:
             raise
     return False
+
+
+class Tried(NamedTuple):
+    """What came of trying to publish.
+
+    Attributes:
+        refused: the rights that were missing.
+        blocked: the broker takes nothing, because it has an alarm.
+    """
+
+    refused: frozenset[Right]
+    blocked: bool
+
+
+async def find_refused(url: str, names: Names, rights: Iterable[Right]) -> frozenset[Right]:
+    """Return those of these rights that the login lacks; those to publish have `try_publishing`.
+
+    Raises:
+        LinkLost: the connection cannot be had, or the broker does not answer.
+    """
+    rights = list(rights)
+    async with connect(url, name="progress-ws doctor: rights") as connection:
+        # All of them before the first question: a number that is used again makes trouble.
+        channels = await asyncio.gather(*(open_channel(connection) for _ in rights))
+        asking = (is_refused(*pair, names) for pair in zip(channels, rights, strict=True))
+        answers = await asyncio.gather(*asking)
+    return frozenset(right for right, is_no in zip(rights, answers, strict=True) if is_no)
+
+
+async def try_publishing(url: str, names: Names, rights: Iterable[Right]) -> Tried:
+    """Tell which of these rights, to publish, are missing, and whether there is an alarm.
+
+    On a connection of its own: in an alarm the broker stops reading those that publish.
+
+    Raises:
+        LinkLost: it cannot be had.
+    """
+    rights = list(rights)
+    refused = set()
+    async with connect(url, name="progress-ws doctor: publishing") as connection:
+        channels = [await open_channel(connection) for _ in rights]
+        another = await open_channel(connection)
+        for channel, right in zip(channels, rights, strict=True):
+            with suppress(TimeoutError):  # in an alarm it may be that nothing is answered
+                if await is_refused(channel, right, names):
+                    refused.add(right)
+            with suppress(TimeoutError, *LOSSES):
+                async with asyncio.timeout(BLOCKED_AFTER_S):
+                    await another.basic_qos(prefetch_count=1)  # not answered where it is blocked
+                    continue
+            if is_blocked(connection):
+                return Tried(frozenset(refused), blocked=True)
+            raise LinkLost("RabbitMQ does not answer who tries to publish")
+    return Tried(frozenset(refused), blocked=False)
+
+
+async def open_channel(connection: AbstractConnection) -> UnderlayChannel:
+    """Open a channel without what the library adds to it."""
+    return await (await connection.channel()).get_underlay_channel()
 
 
 async def consume_new(channel: UnderlayChannel, queue: str, on_message: OnMessage) -> None:

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from progress_ws.broker.connection import place
-from progress_ws.broker.probe import NoVhost, Probe, Tried, open_probe, try_publishing
-from progress_ws.broker.questions import ANSWER_TIMEOUT_S
+from progress_ws.broker.probe import NoVhost, Probe, follow_history, open_probe
+from progress_ws.broker.questions import ANSWER_TIMEOUT_S, Tried, find_refused, try_publishing
 from progress_ws.broker.rights import all_needs
 from progress_ws.broker.seam import LinkLost
 from progress_ws.doctor import heard, reach
@@ -54,11 +54,9 @@ async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -
     to_publish = [right for right in rights if (right.verb, right.kind) == ("write", "exchange")]
     seen.missing = await probe.missing(names.exchange)
     seen.missing_control = await probe.missing(names.control)
-    seen.refused = await probe.refused(set(rights) - set(to_publish))
-
-    async def kind() -> None:
-        if seen.missing is None:
-            await probe.check_kind()
+    if seen.missing is None:
+        seen.kind = await _settled(probe.check_kind())
+    seen.refused = await find_refused(subject.url, names, set(rights) - set(to_publish))
 
     async def listen() -> None:
         if seen.missing is None:
@@ -67,11 +65,10 @@ async def _look(probe: Probe, subject: Subject, seen: Seen, said: heard.Heard) -
     def begun() -> None:
         seen.history_begun_s = time.monotonic()
 
-    seen.kind, seen.tried, seen.listened, seen.history = await asyncio.gather(
-        _settled(kind()),
+    seen.tried, seen.listened, seen.history = await asyncio.gather(
         _settled(try_publishing(subject.url, names, to_publish)),
         _settled(listen()),
-        _settled(probe.follow_history(begun, for_s=LISTEN_S + STREAM_LATE_S)),
+        _settled(follow_history(subject.url, names, begun, for_s=LISTEN_S + STREAM_LATE_S)),
     )
     async with asyncio.timeout(ANSWER_TIMEOUT_S):  # else it fell silent in the meantime
         await probe.missing(names.exchange)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from progress_ws.broker.connection import place
-from progress_ws.broker.probe import Missing, Tried
+from progress_ws.broker.probe import Missing
+from progress_ws.broker.questions import Tried
 from progress_ws.broker.rights import Right, Role
 from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
 from progress_ws.broker.topology import Names

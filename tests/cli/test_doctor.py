@@ -278,11 +278,13 @@ async def test_the_rights_of_each_role_are_enough_and_each_is_missed(
     ask("PUT", "exchanges", EXCHANGE, body=FANOUT)
     kinds = dict(zip(KINDS, permissions(role, EXCHANGE), strict=True))
     report = await look(amqp_url=users.add("whole", **kinds), role=role)
-    assert report.of("rights").state is State.OK
+    assert report.of("rights").state is State.OK, report.found
     for kind, given in kinds.items():
         if given != "^$":
             lesser = users.add(f"without-{kind}", **kinds | {kind: "^$"})
-            told = (await look(amqp_url=lesser, role=role)).problems()["rights"]
+            report = await look(amqp_url=lesser, role=role)
+            assert report.of("rights").state is State.PROBLEM, report.found
+            told = report.problems()["rights"]
             assert f"{kind} on 'progress-ws" in told or f"{kind}, " in told or f", {kind} " in told
             assert "set_permissions" in told
 
