@@ -249,6 +249,7 @@ async def test_what_is_published_meanwhile_follows(history: str, publish: Publis
 
 
 @pytest.mark.parametrize("padding", [0, 300_000])
+@pytest.mark.slow
 async def test_ages_are_bounds(padding: int, amqp_url: str) -> None:
     """The marks are right, across segments too: nobody is older than is said, nor much younger."""
     await declare(amqp_url, max_bytes=16 * MiB)  # segments of 1 MiB
@@ -473,6 +474,7 @@ def stream_ack(channel: int, tag: int) -> bytes:
     return struct.pack(">BHLHHQBB", 1, channel, 13, 60, 80, tag, 1, 0xCE)
 
 
+@pytest.mark.slow
 async def test_the_library_does_not_miss_heartbeats_while_it_is_read(
     history: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

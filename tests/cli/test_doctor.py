@@ -96,6 +96,7 @@ Ask = Callable[..., Any]
 
 @pytest.mark.broker
 @hears_nodes
+@pytest.mark.slow
 async def test_all_is_well(rabbitmq: RabbitMQ, amqp_url: str) -> None:
     settings = Settings(amqp_url=amqp_url, node="a", publish_token=TOKEN)
     async with live_when_ready(settings) as node:
@@ -249,6 +250,7 @@ async def tls(tmp_path: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.broker
+@pytest.mark.slow
 async def test_a_broker_that_is_silent_or_falls_silent_while_it_is_listened_to(
     proxy: Proxy, proxied_url: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +347,7 @@ async def test_no_stream_and_another_queue_of_its_name(amqp_url: str, ask: Ask) 
 
 @pytest.mark.broker
 @hears_nodes
+@pytest.mark.slow
 async def test_a_node_whose_binding_is_gone_is_deaf(
     rabbitmq: RabbitMQ, vhost: str, amqp_url: str, users: Users
 ) -> None:
@@ -373,6 +376,7 @@ async def test_nobody_is_there(amqp_url: str, ask: Ask) -> None:
 
 @pytest.mark.broker
 @hears_nodes
+@pytest.mark.slow
 async def test_a_node_on_another_exchange(amqp_url: str, ask: Ask) -> None:
     ask("PUT", "exchanges", "theirs", body=FANOUT)
     settings = Settings(amqp_url=amqp_url, node="a", publish_token=TOKEN)
@@ -387,6 +391,7 @@ async def test_a_node_on_another_exchange(amqp_url: str, ask: Ask) -> None:
 
 @pytest.mark.broker
 @hears_nodes
+@pytest.mark.slow
 async def test_a_frozen_node_and_a_queue_that_nobody_reads(
     rabbitmq: RabbitMQ, amqp_url: str, node_process: Callable[..., Node], ask: Ask
 ) -> None:
@@ -409,6 +414,7 @@ async def test_a_frozen_node_and_a_queue_that_nobody_reads(
 
 @pytest.mark.broker
 @hears_nodes
+@pytest.mark.slow
 async def test_forged_heartbeats_tell_of_versions_and_clocks(
     rabbitmq: RabbitMQ, vhost: str, amqp_url: str
 ) -> None:

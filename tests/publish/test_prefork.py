@@ -18,7 +18,7 @@ from progress_ws import new_sid
 from tests.publish.inbox import Inbox
 from tests.support.parts import new_vhost, running
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]  # the recipes' tests are the short form
 
 SID = new_sid()
 APPS = Path(__file__).parent / "apps"

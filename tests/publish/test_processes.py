@@ -131,6 +131,7 @@ def test_a_bar_that_runs_at_the_end_has_failed(inbox: Inbox, amqp_url: str) -> N
 
 
 @pytest.mark.parametrize("scheme", ["amqp", "http"])
+@pytest.mark.slow
 def test_with_the_broker_away_the_end_is_in_time_and_without_a_traceback(scheme: str) -> None:
     code = """
         publisher.post(SID, 1)
@@ -193,6 +194,7 @@ def test_a_child_has_nothing_open_of_its_parents(inbox: Inbox, amqp_url: str) ->
 
 
 @pytest.mark.broker
+@pytest.mark.slow
 def test_a_fork_waits_for_nothing_half_done(inbox: Inbox, amqp_url: str) -> None:
     """The libraries are being imported, names looked up, connections opened at the fork."""
     code = """
@@ -216,6 +218,7 @@ def test_a_fork_waits_for_nothing_half_done(inbox: Inbox, amqp_url: str) -> None
 
 
 @pytest.mark.broker
+@pytest.mark.slow
 def test_forks_in_one_thread_while_others_post(inbox: Inbox, amqp_url: str) -> None:
     code = """
         stop = threading.Event()
@@ -368,6 +371,7 @@ def test_a_handler_of_the_programs_own_is_left_alone(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); publisher.post(SID, 1)",
     ],
 )
+@pytest.mark.slow
 def test_no_handler_is_set_where_none_is_wanted(code: str) -> None:
     head = """
         before = signal.getsignal(signal.SIGTERM)
@@ -400,6 +404,7 @@ def test_with_the_broker_away_sigterm_ends_the_process_at_once(start: Start) -> 
 
 
 @pytest.mark.broker
+@pytest.mark.slow
 def test_a_loop_that_does_not_turn_delays_sigterm_for_two_seconds_only(
     inbox: Inbox, amqp_url: str, start: Start
 ) -> None:
