@@ -189,16 +189,42 @@ class Background:
     def _begin(
         self, call: Callable[[], Coroutine[Any, Any, T]]
     ) -> "concurrent.futures.Future[T] | None":
-        async def after_posts() -> T:
-            self._hand_over()
-            return await call()
-
-        coroutine = after_posts()
+        # Nothing is awaited before the loop comes to it, since it may be closed instead.
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            self._loop.call_soon_threadsafe(self._answer, answer, call)
         except RuntimeError:  # the loop is closed
-            coroutine.close()
             return None
+        return answer
+
+    def _answer(
+        self,
+        answer: "concurrent.futures.Future[T]",
+        call: Callable[[], Coroutine[Any, Any, T]],
+    ) -> None:
+        """Begin to answer, in the loop; whoever asked may give up at any time."""
+        if self._ended.is_set():
+            answer.cancel()
+            return
+        self._hand_over()
+        task = self._loop.create_task(call())
+
+        def pass_on(_: "asyncio.Task[T]") -> None:
+            with suppress(concurrent.futures.InvalidStateError):  # nobody waits any more
+                if task.cancelled():
+                    answer.cancel()
+                elif (exc := task.exception()) is not None:
+                    answer.set_exception(exc)
+                else:
+                    answer.set_result(task.result())
+
+        def give_up(_: "concurrent.futures.Future[T]") -> None:
+            if answer.cancelled():
+                with suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(task.cancel)
+
+        task.add_done_callback(pass_on)
+        answer.add_done_callback(give_up)
 
     def _run(self) -> None:
         # In a child this frame lives on, without its thread: it keeps all that it refers to.
