@@ -18,6 +18,7 @@ class Inbox:
         self.messages: list[dict[str, Any]] = []
         parameters = pika.URLParameters(url)
         parameters.client_properties = {"connection_name": "inbox"}
+        parameters.heartbeat = 0  # nobody answers for it while a script runs
         self._connection = pika.BlockingConnection(parameters)
         self._channel = self._connection.channel()
         self._channel.exchange_declare(EXCHANGE, "fanout", durable=True)
