@@ -142,8 +142,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Have a suite that is told to end (SIGTERM, a closed terminal) end what it started, too.
+
+    SIGINT may come ignored from a shell that started the suite in its background; then no child
+    would heed it either.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
