@@ -156,5 +156,6 @@ async def follow_history(
             raise LinkLost(f"the stream {names.history!r} does not answer") from exc
         on_begun()
         with suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), for_s)
+            async with asyncio.timeout(for_s):
+                await arrived.wait()
         return arrived.is_set()

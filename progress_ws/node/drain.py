@@ -39,9 +39,11 @@ async def drain(sockets: Sockets, *, over_s: float, hurry: asyncio.Event) -> Non
             leaving.pop().end(CloseCode.RESTARTING, "node restarting")
         if leaving:
             with suppress(TimeoutError):
-                await asyncio.wait_for(hurry.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await hurry.wait()
     for wait_s in (GRACE_S, CUT_S):
         with suppress(TimeoutError):
-            await asyncio.wait_for(sockets.empty.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await sockets.empty.wait()
         for socket in sockets:
             socket.cut()

@@ -64,7 +64,8 @@ class Pulse:
                 settled = hears and self._memory.is_current
                 with suppress(TimeoutError):
                     interval_s = HEARTBEAT_INTERVAL_S if settled else EAGER_INTERVAL_S
-                    await asyncio.wait_for(self._nudged.wait(), interval_s)
+                    async with asyncio.timeout(interval_s):
+                        await self._nudged.wait()
                 self._nudged.clear()
         finally:
             if self._beat is not None:

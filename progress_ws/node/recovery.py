@@ -85,7 +85,8 @@ class Recovery:
     async def settle(self, *, timeout_s: float) -> None:
         """Wait until the node is current, if it is so within this time."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._settled.wait()
 
     async def run(self) -> None:
         """Read whenever something is missing, until cancelled."""
@@ -93,7 +94,8 @@ class Recovery:
             group.create_task(self._watch())
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), TICK_S)
+                    async with asyncio.timeout(TICK_S):
+                        await self._wake.wait()
                 self._wake.clear()
                 while self._catchup is not None:
                     await self._catch_up(self._catchup)

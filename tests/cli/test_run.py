@@ -154,7 +154,8 @@ raise SystemExit(count)
     try:
         await eventually((tmp_path / "up").exists, 20)
         os.write(terminal, b"\x03")
-        _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, pid, 0), 20)
+        async with asyncio.timeout(20):
+            _, status = await asyncio.to_thread(os.waitpid, pid, 0)
     finally:
         os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 1

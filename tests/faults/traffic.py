@@ -65,7 +65,8 @@ async def work(
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
     """Wait, but not once the end has come."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def say(

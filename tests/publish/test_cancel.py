@@ -81,7 +81,8 @@ async def test_the_next_step_raises(amqp_url: str, ear: Ear) -> None:
         working = asyncio.create_task(job(publisher.progress(SID, raise_cancelled=True)))
         assert await is_asked(amqp_url, ear)
         with pytest.raises(Cancelled):
-            await asyncio.wait_for(working, 5)
+            async with asyncio.timeout(5):
+                await working
 
 
 async def test_a_part_passes_it_on_to_the_whole(amqp_url: str, ear: Ear) -> None:
