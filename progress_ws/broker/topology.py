@@ -108,10 +108,7 @@ async def find_exchange(channel: AbstractChannel, names: Names) -> AbstractExcha
     try:
         return await channel.declare_exchange(names.exchange, passive=True)
     except ChannelNotFoundEntity as exc:
-        raise LinkLost(
-            f"the exchange {names.exchange!r} does not exist: start a node whose user has the "
-            "right to configure it, or declare it (fanout, durable)"
-        ) from exc
+        raise LinkLost(_no_exchange(names.exchange, "fanout")) from exc
 
 
 async def declare_control(connection: AbstractConnection, names: Names) -> None:
@@ -142,22 +139,18 @@ async def declare_node_queue(
     Raises:
         LinkRefused: the user lacks a right; the text says which.
     """
-    name = names.node_queue(node)
+    name, any_name = names.node_queue(node), f"{names.prefix}.node.*"
     try:
-        queue = await channel.declare_queue(
+        return await _own_queue(
+            channel,
             name,
-            exclusive=True,
-            auto_delete=True,
-            arguments={"x-max-length-bytes": NODE_QUEUE_BYTES, "x-overflow": "drop-head"},
+            exchange=exchange,
+            routing_key="",
+            bound={"x-max-length-bytes": NODE_QUEUE_BYTES},
         )
-        await queue.bind(exchange, routing_key="")
     except ChannelAccessRefused as exc:
-        raise LinkRefused(
-            f"a right is missing: a node needs configure, write and read on "
-            f"'{names.prefix}.node.*' and read on {names.exchange!r} "
-            f"({str(exc).replace(name, f'{names.prefix}.node.*')})"  # the same at every attempt
-        ) from exc
-    return queue
+        told = str(exc).replace(name, any_name)  # the same at every attempt
+        raise LinkRefused(_no_right("a node", any_name, names.exchange, told)) from exc
 
 
 async def declare_publisher_queue(
@@ -168,27 +161,36 @@ async def declare_publisher_queue(
     Raises:
         LinkRefused: the user lacks a right, or no node has made the exchange.
     """
-    name = names.publisher_queue()
+    name, any_name = names.publisher_queue(), f"{names.prefix}.pub.*"
     try:
-        channel = await connection.channel(publisher_confirms=False)
-        queue = await channel.declare_queue(
+        return await _own_queue(
+            await connection.channel(publisher_confirms=False),
             name,
-            exclusive=True,
-            auto_delete=True,
-            arguments={"x-max-length": PUBLISHER_QUEUE_LENGTH, "x-overflow": "drop-head"},
+            exchange=names.control,
+            routing_key=publisher,
+            bound={"x-max-length": PUBLISHER_QUEUE_LENGTH},
         )
-        await queue.bind(names.control, routing_key=publisher)
     except ChannelAccessRefused as exc:
-        raise LinkRefused(
-            f"a right is missing: to be cancelled a publisher needs configure, write and read on "
-            f"'{names.prefix}.pub.*' and read on {names.control!r} "
-            f"({str(exc).replace(name, f'{names.prefix}.pub.*')})"
-        ) from exc
+        told = str(exc).replace(name, any_name)
+        who = "to be cancelled a publisher"
+        raise LinkRefused(_no_right(who, any_name, names.control, told)) from exc
     except ChannelNotFoundEntity as exc:
-        raise LinkRefused(
-            f"the exchange {names.control!r} does not exist: start a node whose user has the right "
-            "to configure it, or declare it (direct, durable)"
-        ) from exc
+        raise LinkRefused(_no_exchange(names.control, "direct")) from exc
+
+
+async def _own_queue(
+    channel: AbstractChannel,
+    name: str,
+    *,
+    exchange: AbstractExchange | str,
+    routing_key: str,
+    bound: dict[str, int],
+) -> AbstractQueue:
+    """Declare a queue that goes with its connection, and at its bound drops its oldest; bind it."""
+    queue = await channel.declare_queue(
+        name, exclusive=True, auto_delete=True, arguments={**bound, "x-overflow": "drop-head"}
+    )
+    await queue.bind(exchange, routing_key=routing_key)
     return queue
 
 
@@ -301,7 +303,18 @@ def another_kind(names: Names, exc: Exception) -> str:
 
 def missing_rights(names: Names, exc: Exception) -> str:
     """Say what a node needs for the stream."""
+    return _no_right("a node", names.history, names.exchange, str(exc))
+
+
+def _no_right(who: str, queue: str, exchange: str, told: str) -> str:
     return (
-        f"a right is missing: a node needs configure, write and read on {names.history!r} and "
-        f"read on {names.exchange!r} ({exc})"
+        f"a right is missing: {who} needs configure, write and read on {queue!r} and "
+        f"read on {exchange!r} ({told})"
+    )
+
+
+def _no_exchange(name: str, kind: str) -> str:
+    return (
+        f"the exchange {name!r} does not exist: start a node whose user has the right to configure "
+        f"it, or declare it ({kind}, durable)"
     )

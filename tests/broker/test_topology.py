@@ -44,34 +44,30 @@ async def only(queues: Queues) -> dict[str, Any]:
     return queue
 
 
+def assert_durable(rabbitmq: RabbitMQ, vhost: str, name: str, *, type: str) -> None:
+    exchange = rabbitmq.management.request("GET", "exchanges", vhost, name)
+    seen = {k: exchange[k] for k in ("type", "durable", "auto_delete", "internal", "arguments")}
+    assert seen == {
+        "type": type,
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+        "arguments": {},
+    }
+
+
 async def test_the_exchange_is_a_durable_fanout(
     feed: AmqpFeed, rabbitmq: RabbitMQ, vhost: str
 ) -> None:
     async with listening(feed):
-        exchange = rabbitmq.management.request("GET", "exchanges", vhost, "progress-ws")
-        seen = {k: exchange[k] for k in ("type", "durable", "auto_delete", "internal", "arguments")}
-        assert seen == {
-            "type": "fanout",
-            "durable": True,
-            "auto_delete": False,
-            "internal": False,
-            "arguments": {},
-        }
+        assert_durable(rabbitmq, vhost, "progress-ws", type="fanout")
 
 
 async def test_the_control_exchange_is_a_durable_direct_one(
     amqp_url: str, rabbitmq: RabbitMQ, vhost: str
 ) -> None:
     async with open_link(amqp_url, NAMES, name="a node", declare=True):
-        exchange = rabbitmq.management.request("GET", "exchanges", vhost, "progress-ws.control")
-        seen = {k: exchange[k] for k in ("type", "durable", "auto_delete", "internal", "arguments")}
-        assert seen == {
-            "type": "direct",
-            "durable": True,
-            "auto_delete": False,
-            "internal": False,
-            "arguments": {},
-        }
+        assert_durable(rabbitmq, vhost, "progress-ws.control", type="direct")
 
 
 async def test_a_missing_control_exchange_harms_no_link(feed: AmqpFeed, amqp_url: str) -> None:
