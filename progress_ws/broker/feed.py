@@ -108,16 +108,7 @@ class _Subscription:
             self.ended.exception()  # retrieved: at a planned end nobody waits for it
 
     async def _on_message(self, message: DeliveredMessage) -> None:
-        properties = message.header.properties
-        timestamp = properties.timestamp
-        self._deliver(
-            Delivery(
-                message.body,
-                properties.message_type,
-                properties.message_id,
-                timestamp.timestamp() if timestamp is not None else None,
-            )
-        )
+        self._deliver(as_delivery(message))
         self._last_tag = message.delivery_tag or 0
         self._unacknowledged += 1
         if self._unacknowledged >= ACK_EVERY:
@@ -149,3 +140,15 @@ class _Subscription:
 
     def _on_cancel(self, _frame: object) -> None:
         self.end(LinkLost("the broker cancelled the consumer: its queue was deleted"))
+
+
+def as_delivery(message: DeliveredMessage) -> Delivery:
+    """Take out of the library's message what a delivery is."""
+    properties = message.header.properties
+    timestamp = properties.timestamp
+    return Delivery(
+        message.body,
+        properties.message_type,
+        properties.message_id,
+        timestamp.timestamp() if timestamp is not None else None,
+    )

@@ -19,6 +19,7 @@ from aiormq.exceptions import (
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import connect, explained
+from progress_ws.broker.feed import as_delivery
 from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, open_channel
 from progress_ws.broker.seam import Deliver, LinkLost, LinkRefused, NoStream
 from progress_ws.broker.topology import (
@@ -30,7 +31,6 @@ from progress_ws.broker.topology import (
     find_exchange,
     missing_rights,
 )
-from progress_ws.core.intake import Delivery
 
 
 class NoVhost(LinkRefused):
@@ -106,16 +106,7 @@ class Probe:
         """
 
         async def on_message(message: DeliveredMessage) -> None:
-            properties = message.header.properties
-            at = properties.timestamp
-            deliver(
-                Delivery(
-                    message.body,
-                    properties.message_type,
-                    properties.message_id,
-                    at.timestamp() if at is not None else None,
-                )
-            )
+            deliver(as_delivery(message))
 
         with explained(self._url):
             channel = await self._connection.channel()
