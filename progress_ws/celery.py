@@ -10,9 +10,10 @@ report.apply_async((500,), sid=sid)
 """
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from celery import Task, signals, states
@@ -20,10 +21,11 @@ from celery.exceptions import Ignore, Retry
 
 from progress_ws.core.progress import State, new_run, told, update
 from progress_ws.errors import Cancelled
-from progress_ws.publish.bar import Bar
+from progress_ws.publish.bar import KEY, Bar
 from progress_ws.publish.blocking import BlockingPublisher
 from progress_ws.publish.default import default_publisher
-from progress_ws.publish.place import KEY, find_sid, unseen
+from progress_ws.publish.place import find_sid, unseen
+from progress_ws.publish.track import length, loop
 
 __all__ = ["ProgressTask"]
 
@@ -144,12 +146,8 @@ class ProgressTask(Task):
         **options: Any,
     ) -> Iterator[T]:
         """Loop over something, and show how far the loop is; with the options of `progress`."""
-        if total is None and isinstance(iterable, Sized):
-            total = len(iterable)
-        with self.progress(sid, total=total, **options) as bar:
-            for item in iterable:
-                yield item
-                bar.advance()
+        total = length(iterable) if total is None else total
+        return loop(iterable, partial(self.progress, sid, total=total, **options))
 
     def _publisher(self) -> BlockingPublisher:
         publisher = self.publisher or default_publisher()

@@ -19,8 +19,8 @@ from rich.progress import ProgressColumn, Task, TaskID
 
 from progress_ws.core.progress import State
 from progress_ws.errors import Cancelled
-from progress_ws.publish.bar import STALL_S, Bar
-from progress_ws.publish.place import KEY, Tracker, find_progress
+from progress_ws.publish.bar import KEY, STALL_S, Bar
+from progress_ws.publish.place import Tracker, find_progress
 
 __all__ = ["Progress"]
 

@@ -14,8 +14,8 @@ from typing import Any
 from tqdm import tqdm as _tqdm
 
 from progress_ws.errors import Cancelled
-from progress_ws.publish.bar import STALL_S, Bar
-from progress_ws.publish.place import KEY, Tracker, find_progress
+from progress_ws.publish.bar import KEY, STALL_S, Bar
+from progress_ws.publish.place import Tracker, find_progress
 
 __all__ = ["tqdm", "trange"]
 

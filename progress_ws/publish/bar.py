@@ -29,6 +29,8 @@ INTERVAL_S = 0.1
 REPEATS = 3
 """So often within `stall_s` a bar speaks, whatever happens: two of them may be late or lost."""
 STALL_S = 15.0
+KEY = "progress"
+"""The name of a bar that is given none."""
 
 _SAME: Any = object()
 

@@ -15,11 +15,10 @@ from progress_ws.core.progress import Request
 from progress_ws.errors import PublishError
 from progress_ws.publish import ending, processes
 from progress_ws.publish.background import Background
-from progress_ws.publish.bar import STALL_S, Bar
+from progress_ws.publish.bar import KEY, STALL_S, Bar
 from progress_ws.publish.publisher import (
     CLOSE_TIMEOUT_S,
     FLUSH_TIMEOUT_S,
-    KEY,
     MAX_BUFFER_BYTES,
     MAX_MESSAGE_BYTES,
     SEND_TIMEOUT_S,

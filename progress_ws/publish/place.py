@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from progress_ws.core.progress import Request
-from progress_ws.publish.bar import Bar
-
-KEY = "progress"
+from progress_ws.publish.bar import KEY, Bar
 
 
 class Tracker(Protocol):

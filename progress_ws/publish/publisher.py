@@ -15,7 +15,7 @@ from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request, Update
 from progress_ws.errors import ProgressError
 from progress_ws.publish import ending
-from progress_ws.publish.bar import STALL_S, Bar
+from progress_ws.publish.bar import KEY, STALL_S, Bar
 from progress_ws.publish.opening import opener
 from progress_ws.publish.outage import Outage
 from progress_ws.publish.reporter import Reporter
@@ -27,7 +27,6 @@ CLOSE_TIMEOUT_S = 5.0
 FLUSH_TIMEOUT_S = 5.0
 SETTLE_TIMEOUT_S = 2.0
 """What the end of a bar waits for the broker, if that is there."""
-KEY = "progress"
 MAX_MESSAGE_BYTES = 65536
 MAX_BUFFER_BYTES = 16 * 1024 * 1024
 

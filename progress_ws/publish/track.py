@@ -5,7 +5,8 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from progress_ws.publish.place import KEY, Tracker, find_progress
+from progress_ws.publish.bar import KEY
+from progress_ws.publish.place import Tracker, find_progress
 
 T = TypeVar("T")
 
@@ -72,18 +73,23 @@ def track(
         SettingsError: there is a sid, and no publisher to be found.
         InvalidMessage: no node would accept it; the text names the field.
     """
-    if total is None and isinstance(iterable, Sized):
-        total = len(iterable)
     begin: Callable[[], Any] = nullcontext
     if (progress := find_progress(sid, publisher)) is not None:
-        options = {"raise_cancelled": cancellable, "key": key, "total": total, **options}
+        options = {"raise_cancelled": cancellable, "key": key, **options}
+        options["total"] = length(iterable) if total is None else total
         begin = partial(progress, title=title, **options)
     if isinstance(iterable, AsyncIterable):
         return _track_async(iterable, begin)
-    return _track(iterable, begin)
+    return loop(iterable, begin)
 
 
-def _track(iterable: Iterable[T], begin: Callable[[], Any]) -> Iterator[T]:
+def length(iterable: object) -> int | None:
+    """Return how many items there are; None where that is not known before the end."""
+    return len(iterable) if isinstance(iterable, Sized) else None
+
+
+def loop(iterable: Iterable[T], begin: Callable[[], Any]) -> Iterator[T]:
+    """Loop over something, in the block of the bar that this begins, if it does."""
     with begin() as bar:
         for item in iterable:
             yield item
