@@ -84,10 +84,10 @@ class _Kept:
 
     __slots__ = ("names", "run", "until_s")
 
-    def __init__(self, *, run: str | None, until_s: float) -> None:
+    def __init__(self) -> None:
         self.names: list[str] = []
-        self.run = run
-        self.until_s = until_s
+        self.run: str | None = None
+        self.until_s = 0.0
 
 
 class Cancels:
@@ -156,7 +156,7 @@ class Cancels:
         slot = request.sid, request.key
         entry = self._memory.history.current(*slot)
         message = None if entry is None else entry.message
-        kept = self._kept.pop(slot, None) or _Kept(run=None, until_s=0.0)
+        kept = self._kept.pop(slot, None) or _Kept()
         kept.run = None if message is None else message.run
         kept.until_s = self._clock() + KEPT_S
         if len(kept.names) < NAMES_MAX:
