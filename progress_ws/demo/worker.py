@@ -25,6 +25,7 @@ from progress_ws.demo.job import Job
 from progress_ws.demo.profile import Profile, profile
 from progress_ws.demo.report import render
 from progress_ws.demo.sample import write_orders
+from progress_ws.publish import target
 
 STALL_S = 3.0
 FINAL_TIMEOUT_S = 60.0
@@ -42,7 +43,8 @@ STEPS = {
 
 async def run(job: Job, environ: Mapping[str, str]) -> bool:
     """Do a job and publish its progress; return whether its end got through."""
-    publisher = publisher_from(environ)
+    to = target.find(environ)
+    publisher = Publisher(to.url, token=to.token, prefix=to.prefix)
     publisher.start()
     try:
         bar = publisher.progress(
@@ -58,13 +60,6 @@ async def run(job: Job, environ: Mapping[str, str]) -> bool:
     finally:
         unsent = await publisher.close(timeout_s=FINAL_TIMEOUT_S)
     return unsent == 0
-
-
-def publisher_from(environ: Mapping[str, str]) -> Publisher:
-    """Make the publisher that the environment describes: to RabbitMQ, else to a node."""
-    if url := environ.get("PROGRESS_WS_AMQP_URL"):
-        return Publisher(url, prefix=environ["PROGRESS_WS_PREFIX"])
-    return Publisher(environ["PROGRESS_WS_URL"], token=environ["PROGRESS_WS_PUBLISH_TOKEN"])
 
 
 def _do(job: Job, bar: Bar) -> None:
