@@ -154,7 +154,7 @@ def test_in_celery_a_task_that_is_terminated_has_failed(
 
 def get(port: int) -> int:
     """Ask for some work; the process that did it."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/work/{SID}", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/reports/{SID}", timeout=20) as answer:
         return int(answer.read())
 
 

@@ -25,5 +25,5 @@ def work(_request: HttpRequest, sid: str) -> HttpResponse:
     return HttpResponse(str(os.getpid()))
 
 
-urlpatterns = [path("work/<str:sid>", work)]
+urlpatterns = [path("reports/<str:sid>", work)]
 app = get_wsgi_application()

@@ -12,7 +12,7 @@ publisher = BlockingPublisher(os.environ["PROGRESS_WS_AMQP_URL"])
 publisher.send(os.environ["PROGRESS_WS_SID"], {"loaded": os.getpid()})
 
 
-@app.get("/work/<sid>")
+@app.get("/reports/<sid>")
 def work(sid: str) -> str:
     """Work for a moment."""
     with publisher.progress(sid, total=5) as bar:
