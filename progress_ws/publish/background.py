@@ -180,7 +180,7 @@ class Background:
 
     def release(self) -> None:
         """See `processes.Tenant.release`."""
-        self._loop.turn.release()
+        self._loop.release()
 
     def disown(self) -> None:
         """See `processes.Tenant.disown`."""

@@ -2,15 +2,20 @@
 
 A fork copies the loop while its thread does not exist in the child: what it was just doing stays
 half done there for ever, a lock it held stays locked. So a fork waits until the loop rests in its
-selector. The child's copies are then closed by number and never touched again: its epoll is the
-parent's, and so would be whatever is unregistered from it.
+selector, and nobody looks up a name for it: the C library has locks for that. The child's copies
+are then closed by number and never touched again: its epoll is the parent's, and so would be
+whatever is unregistered from it.
 """
 
 import asyncio
 
-# Must be loaded before the interpreter begins to end: later its import fails, and with it those of
-# libraries that a link loads when it is first opened.
+# Must be loaded before the interpreter begins to end: later its import fails, and with it what
+# asyncio loads by itself.
 import concurrent.futures.thread  # noqa: F401
+
+# A look-up of a name loads it, in a thread of its own: a child that was forked just then would wait
+# for ever for the end of that.
+import encodings.idna  # noqa: F401
 import os
 import selectors
 import threading
@@ -25,7 +30,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 HOLD_S = 5.0
-"""What a fork waits for the loop at most: the import of the libraries is its longest turn."""
+"""What a fork waits for the loop at most: to look up a name takes longest."""
 YIELD_S = 0.001
 """A lock is not fair: a busy loop would take it again at once."""
 
@@ -74,15 +79,27 @@ class BackgroundLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._waiting = _Selector()
         self.turn = self._waiting.turn
+        self._looking_up = threading.RLock()
         super().__init__(self._waiting)
 
     def hold(self) -> bool:
-        """Wait until the loop rests, and keep it there until `turn` is released; False: in vain."""
+        """Wait until the loop rests, and keep it there until it is released; False: in vain."""
+        until_s = time.monotonic() + HOLD_S
+        if not self._looking_up.acquire(timeout=HOLD_S):
+            return False
         self._waiting.is_wanted = True
         try:
-            return self.turn.acquire(timeout=HOLD_S)
+            held = self.turn.acquire(timeout=max(0.0, until_s - time.monotonic()))
         finally:
             self._waiting.is_wanted = False
+        if not held:
+            self._looking_up.release()
+        return held
+
+    def release(self) -> None:
+        """Let it go on, from the thread that holds it."""
+        self.turn.release()
+        self._looking_up.release()
 
     def close_copies(self) -> None:
         """Close, in a child, all that the loop has open in its parent; the child keeps the rest."""
@@ -112,7 +129,8 @@ class BackgroundLoop(asyncio.SelectorEventLoop):
 
     def _work(self, answer: "asyncio.Future[T]", call: Callable[[], T]) -> None:
         try:
-            tell = partial(answer.set_result, call())
+            with self._looking_up:
+                tell = partial(answer.set_result, call())
         except Exception as exc:  # noqa: BLE001 - whatever it is belongs to who waits for it
             tell = partial(answer.set_exception, exc)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -196,7 +196,7 @@ def test_a_child_has_nothing_open_of_its_parents(inbox: Inbox, amqp_url: str) ->
 @pytest.mark.broker
 @pytest.mark.slow
 def test_a_fork_waits_for_nothing_half_done(inbox: Inbox, amqp_url: str) -> None:
-    """The libraries are being imported, names looked up, connections opened at the fork."""
+    """Names are being looked up, connections opened at the fork."""
     code = """
         children = []
         for n in range(10):
