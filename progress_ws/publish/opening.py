@@ -3,23 +3,26 @@
 import os
 import re
 import socket
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
 
-from progress_ws.broker.seam import OpenLink
+from progress_ws.broker.seam import Link, OpenLink
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.errors import SettingsError
 
 
 def opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
-    """Choose the link by the URL; its libraries are loaded when it is first opened.
+    """Choose the link by the URL, and load its libraries.
+
+    Not only when it is first opened, in the thread of an event loop: beside a thread that computes
+    every look at a file costs a turn of the interpreter, and loading took many seconds.
 
     Raises:
         SettingsError: the URL is of no known kind, or it is a node's and the token is wrong.
     """
     try:
         if not url.startswith("http"):
-            return partial(_open_amqp, check_amqp_url(url), prefix)
+            return _amqp(check_amqp_url(url), prefix)
         node = check_node_url(url)
     except ValueError as exc:
         raise SettingsError(f"cannot publish to {censored(url)!r}: it must be {exc}") from None
@@ -27,21 +30,21 @@ def opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
         raise SettingsError("a node's URL needs token=, its PROGRESS_WS_PUBLISH_TOKEN")
     if not re.fullmatch(r"[!-~]+", token):
         raise SettingsError("token= is wrong: it must be printable ASCII without blanks")
-    return partial(_open_http, node, token)
+    return _http(node, token)
 
 
-def _open_amqp(url: str, prefix: str) -> Any:
+def _amqp(url: str, prefix: str) -> OpenLink:
     from progress_ws.broker.link import open_link
     from progress_ws.broker.topology import Names
 
-    return open_link(url, Names(prefix), name=f"progress-ws publisher {_process()}")
+    def open_() -> AbstractAsyncContextManager[Link]:
+        process = f"{socket.gethostname()}-{os.getpid()}"  # a fork may have come in between
+        return open_link(url, Names(prefix), name=f"progress-ws publisher {process}")
+
+    return open_
 
 
-def _open_http(url: str, token: str) -> Any:
+def _http(url: str, token: str) -> OpenLink:
     from progress_ws.publish.http import open_link
 
-    return open_link(url, token=token)
-
-
-def _process() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"
+    return partial(open_link, url, token=token)

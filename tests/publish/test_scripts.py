@@ -53,6 +53,14 @@ CLEAN = {
         async def main():
             Publisher(URL, token=TOKEN or None)
     """,
+    "all that it needs is loaded when it is made": """
+        async def main():
+            publisher = Publisher(URL, token=TOKEN or None)
+            loaded = set(sys.modules)
+            async with publisher:
+                await publisher.send(SID, 1)
+            assert sys.modules.keys() == loaded, sys.modules.keys() - loaded
+    """,
     "never closed": """
         async def main():
             publisher = Publisher(URL, token=TOKEN or None)
