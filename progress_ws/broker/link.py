@@ -36,6 +36,7 @@ from progress_ws.errors import InvalidMessage
 log = logging.getLogger("progress_ws")
 
 CONTENT_TYPE = "application/json"
+APP_ID = f"progress-ws/{version('progress-ws')}"
 MESSAGE_TYPE, ARRAY_TYPE = "message", "messages"
 """The AMQP property `type`, for whoever looks into a queue."""
 
@@ -88,7 +89,6 @@ class AmqpLink:
         self._control: AbstractExchange | None = None
         self._finding = asyncio.Lock()
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._app_id = f"progress-ws/{version('progress-ws')}"
 
     @property
     def trouble(self) -> str | None:
@@ -114,7 +114,7 @@ class AmqpLink:
             content_type=CONTENT_TYPE,
             message_id=ids[0],
             timestamp=datetime.now(UTC),
-            app_id=self._app_id,
+            app_id=APP_ID,
             type=MESSAGE_TYPE if single is not None else ARRAY_TYPE,
             headers=headers,
         )
@@ -127,7 +127,7 @@ class AmqpLink:
             body,
             content_type=CONTENT_TYPE,
             timestamp=datetime.now(UTC),
-            app_id=self._app_id,
+            app_id=APP_ID,
             type=type,
         )
         # A key like a message's: where it does not come back, messages would not arrive either.
@@ -152,7 +152,7 @@ class AmqpLink:
 
     async def ask(self, type: str, body: bytes, *, to: str) -> None:
         """See `Link.ask`. On a channel of its own: a missing exchange closes that one only."""
-        message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=self._app_id)
+        message = Message(body, content_type=CONTENT_TYPE, type=type, app_id=APP_ID)
         with explained(self._url):
             async with self._finding:
                 if self._asking is None or self._asking.is_closed:

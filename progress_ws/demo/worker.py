@@ -56,6 +56,8 @@ async def run(job: Job, environ: Mapping[str, str]) -> bool:
             stall_s=STALL_S,
             raise_cancelled=True,
         )
+        # Beside a thread that computes, to connect would take many turns of the interpreter.
+        await publisher.flush()
         await asyncio.to_thread(_do, job, bar)
     finally:
         unsent = await publisher.close(timeout_s=FINAL_TIMEOUT_S)
