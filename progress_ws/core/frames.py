@@ -8,6 +8,8 @@ from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, parse
 from progress_ws.errors import ProtocolError
 
 PROTOCOL = 1
+PING_S = 25
+"""So often a browser hears of its node, whatever else there is to say."""
 FRAME_MAX_BYTES = 16 * 1024
 FOLLOWS_MAX = 256
 FRAMES_MAX, FRAMES_WINDOW_S = 100, 10.0

@@ -87,11 +87,17 @@ class Memory:
             and self.history.is_whole(sid, since_s, after)
         )
 
-    def replay(self, sid: str, after: dict[str, int] | None) -> Replay | None:
-        """Begin to read what a browser has missed; None where nothing is retained."""
+    def replay(
+        self, sid: str, after: dict[str, int] | None, *, is_live: bool = True
+    ) -> Replay | None:
+        """Begin to read what a browser has missed; None where nothing is retained.
+
+        `is_live`: until it has met the live messages, else as far as it is retained now.
+        """
         if not self.history.is_on:
             return None
-        return Replay(self.history, sid, after or {}, stalled=partial(self.stalled, sid))
+        stalled = partial(self.stalled, sid)
+        return Replay(self.history, sid, after or {}, stalled=stalled, is_live=is_live)
 
     def stalled(self, sid: str) -> list[Stall]:
         """Return the keys of a session that are silent now, of those that are retained."""

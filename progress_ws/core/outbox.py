@@ -41,6 +41,15 @@ class Update:
             self._text = codec.message_text(self.message)
         return self._text
 
+    def age_s(self, now_s: float) -> float | None:
+        """Return the seconds since it was published; None where they would mean nothing.
+
+        Of other publishers the time may be anything, and AMQP's is in whole seconds.
+        """
+        if self.message.id is None or not self.message.ts or self.replay:
+            return None
+        return max(0.0, now_s - self.message.ts)  # two hosts, two clocks
+
 
 class Source(Protocol):
     """What is read only as fast as the socket drains: a replay of history."""
@@ -152,15 +161,20 @@ class Outbox:
     async def take(self) -> list[Update | bytes]:
         """Wait until something is there, and take the oldest of it (about 64 KiB).
 
-        What is taken can no longer be replaced, so no more is taken than one write.
+        What is taken can no longer be replaced, so no more is taken than one write. From a closed
+        mailbox nothing is taken, and nobody waits for it.
         """
-        while True:
-            taken = self._take_waiting() + self._take_replayed()
-            if taken:
+        while not self._closed:
+            if taken := self.take_now():
                 return taken
             if not self._waiting and not self._running:
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
+        return []
+
+    def take_now(self) -> list[Update | bytes]:
+        """Take what is there, as much as for one write; nothing when nothing is."""
+        return self._take_waiting() + self._take_replayed()
 
     def close(self) -> None:
         """Empty the mailbox and take no more."""
@@ -169,6 +183,7 @@ class Outbox:
         self._replays.clear()
         self._running.clear()
         self._bytes = 0
+        self._stir()
 
     def _take_waiting(self) -> list[Update | bytes]:
         taken: list[Update | bytes] = []
@@ -237,7 +252,12 @@ class Outbox:
         if self._bytes > self._max_bytes or len(self._waiting) > self._max_frames:
             self.close()
             self._on_overflow()
-        elif self._wake is not None and not self._wake.done():
+        else:
+            self._stir()
+
+    def _stir(self) -> None:
+        """Wake whoever waits to take."""
+        if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
 

@@ -29,8 +29,17 @@ class Replay:
         positions: dict[str, int],
         *,
         stalled: Callable[[], list[Stall]],
+        is_live: bool = True,
     ) -> None:
-        """`stalled` returns the keys of the session that are silent now."""
+        """Begin behind the positions.
+
+        Args:
+            history: where it reads.
+            sid: the session.
+            positions: the last number that the browser has seen of each publisher.
+            stalled: returns the keys of the session that are silent now.
+            is_live: go on to what is added later; else end with what is the latest now.
+        """
         self.sid = sid
         self.lost = False
         self._history = history
@@ -40,6 +49,7 @@ class Replay:
         self._latest = 0 if session is None else session.latest
         self._edge = history.edge(sid)
         self._stalled = stalled
+        self._is_live = is_live
         self._told: set[tuple[str, float]] = set()
 
     def await_latest(self) -> None:
@@ -57,7 +67,7 @@ class Replay:
             self._edge = session.edge
         taken: list[Update] = []
         for entry in session.lanes.after(self._cursor) if session is not None else ():
-            if room <= 0:
+            if room <= 0 or not (self._is_live or entry.ordinal <= self._latest):
                 return taken
             self._cursor = entry.ordinal
             if entry.message is not None and not entry.is_covered(self._positions):

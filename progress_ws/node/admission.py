@@ -7,6 +7,7 @@ line too: how long one may take to read its close frame is the same question.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -73,11 +74,12 @@ class Door:
 class Connection(web.RequestHandler):
     """aiohttp's connection, which tells the door when a head begins and ends."""
 
-    __slots__ = ("_door",)
+    __slots__ = ("_door", "_on_lost")
 
     def __init__(self, door: Door, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._door = door
+        self._on_lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
@@ -88,6 +90,8 @@ class Connection(web.RequestHandler):
         """Wait no more."""
         self._door.leave(self)
         super().connection_lost(exc)
+        if self._on_lost is not None:
+            self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         """See whether the bytes finish a head, or begin one on a connection that was idle."""
@@ -97,6 +101,14 @@ class Connection(web.RequestHandler):
             self._door.leave(self)
         elif self._waiter is not None:
             self._door.enter(self)
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Be told of the connection's end during an answer that has none of its own.
+
+        The answer is the connection's last: whatever else the client says is ignored.
+        """
+        self._on_lost = call
+        self.close()
 
     def refused(self) -> None:
         """Give the client as long as for a head to take its refusal."""

@@ -16,9 +16,11 @@ from progress_ws.node.bodies import BODY_MAX_BYTES, Bodies
 from progress_ws.node.lag import Lag
 from progress_ws.node.metrics import Metrics, NodeCollector
 from progress_ws.node.parts import Parts, build
+from progress_ws.node.polling import get_messages
 from progress_ws.node.problems import as_problems
 from progress_ws.node.readiness import Readiness
 from progress_ws.node.settings import Settings
+from progress_ws.node.sse import progress_stream
 from progress_ws.node.stalls import watch_silence
 from progress_ws.node.tasks import Owner
 from progress_ws.node.upgrade import progress_socket
@@ -109,9 +111,13 @@ def _add_routes(app: web.Application, settings: Settings) -> None:
     app.add_routes(
         [
             web.get("/websocket/progress", progress_socket),
+            web.get("/sse/progress", shared(progress_stream)),
+            web.options("/sse/progress", shared(origins.preflight)),
             web.post("/api/v1/messages", api.post_messages),
             web.post("/api/v1/sessions", shared(api.post_sessions)),
             web.options("/api/v1/sessions", shared(origins.preflight)),
+            web.get("/api/v1/sessions/{sid}/messages", shared(get_messages)),
+            web.options("/api/v1/sessions/{sid}/messages", shared(origins.preflight)),
             web.post("/api/v1/sessions/{sid}/cancel", shared(api.post_cancel)),
             web.options("/api/v1/sessions/{sid}/cancel", shared(origins.preflight)),
             web.get("/api/v1/cluster", api.get_cluster),

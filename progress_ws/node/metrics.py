@@ -49,7 +49,7 @@ class NodeCollector(Collector):
         """See `prometheus_client`."""
         parts = self._parts
         hub, intake, feed, sender = parts.hub, parts.intake, parts.feed, parts.sender
-        yield self._gauge("connections", "Open sockets.", len(parts.sockets))
+        yield self._gauge("connections", "Open sockets and event streams.", len(parts.sockets))
         yield self._gauge("sessions", "Sids with at least one socket here.", hub.sessions)
         yield self._count("messages_received", "Well-formed messages received.", intake.received)
         yield self._counts(
@@ -65,7 +65,9 @@ class NodeCollector(Collector):
         yield self._counts(
             "messages_rejected", "No messages, by reason.", "reason", intake.rejected
         )
-        yield self._counts("closes", "Closed sockets by code.", "code", parts.sockets.closes)
+        yield self._counts(
+            "closes", "Closed sockets and streams by code.", "code", parts.sockets.closes
+        )
         sides = (("consuming", feed), ("publishing", sender))
         yield self._gauges(
             "broker_connected",

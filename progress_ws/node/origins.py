@@ -59,13 +59,23 @@ def cross_origin(handler: Handler, allowed: tuple[str, ...]) -> Handler:
     async def with_headers(request: web.Request) -> web.StreamResponse:
         check(request, allowed)
         response = await handler(request)
-        origin = request.headers.get(hdrs.ORIGIN)
-        response.headers[hdrs.VARY] = hdrs.ORIGIN
-        if origin is not None:
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers.update(headers(request))
         return response
 
     return with_headers
+
+
+def headers(request: web.Request) -> dict[str, str]:
+    """Return the CORS headers of an answer to a page that is allowed.
+
+    `cross_origin` adds them; an answer that is sent before its handler ends needs them earlier.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    given: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
+    if origin is not None:
+        given[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        given[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
+    return given
 
 
 async def preflight(_request: web.Request) -> web.StreamResponse:
@@ -74,7 +84,7 @@ async def preflight(_request: web.Request) -> web.StreamResponse:
         status=204,
         headers={
             hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
-            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Last-Event-ID",
             hdrs.ACCESS_CONTROL_MAX_AGE: _MAX_AGE_S,
         },
     )

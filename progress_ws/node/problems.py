@@ -30,8 +30,8 @@ def problem(
 
 @web.middleware
 async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let every error under `/api/` be a problem, those of the framework and our own bugs too."""
-    if not request.path.startswith("/api/"):
+    """Let every error of what scripts ask be a problem, also the framework's and our own bugs."""
+    if not request.path.startswith(("/api/", "/sse/")):
         return await handler(request)
     try:
         return await handler(request)

@@ -8,12 +8,9 @@ from contextlib import suppress
 import structlog
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
-from progress_ws.core import codec
 from progress_ws.core.frames import (
-    FOLLOWS_MAX,
     FRAMES_MAX,
     FRAMES_WINDOW_S,
-    PROTOCOL,
     Cancel,
     CloseCode,
     Follow,
@@ -23,19 +20,18 @@ from progress_ws.core.frames import (
 )
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
-from progress_ws.core.outbox import Outbox, Update, stalled_frame
+from progress_ws.core.outbox import Outbox, Update
 from progress_ws.core.quota import FrameQuota
+from progress_ws.core.subscriber import Subscriber
 from progress_ws.errors import ProtocolError
 from progress_ws.node.cancels import Asking, Canceller
 
 log = structlog.get_logger(__name__)
 
-PING_S = 25
 STALLED_AFTER_S = 15.0
 """A reader that has not taken one write (about 64 KiB) in this time is let go."""
 LINGER_S = 30.0
 """How long a close frame waits behind what the browser has not read yet."""
-NOT_ATTACHED = "this socket is not attached to it"
 _FROM_BROWSER = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
 NO_STATUS, ABNORMAL = 1005, 1006
 """In logs and metrics: a close frame without a code, and none at all (RFC 6455, 7.4.1)."""
@@ -65,16 +61,14 @@ class Socket:
     ) -> None:
         self._websocket = websocket
         self._transport = transport
-        self._hub = hub
-        self._memory = memory
         self._asking = Asking(canceller)
-        self._node = node
         self._on_written = on_written
         self._as_text = as_text
         self._outbox = Outbox(on_overflow=self._overflow, messages_only=as_text)
+        self._subscriber = Subscriber(
+            self._outbox, hub=hub, memory=memory, node=node, as_text=as_text
+        )
         self._quota = FrameQuota(limit=FRAMES_MAX, window_s=FRAMES_WINDOW_S)
-        self._sid = ""
-        self._sids: set[str] = set()
         self._code: CloseCode | None = None
         self._ended_with = ABNORMAL
         self._writer: asyncio.Task[None] | None = None
@@ -89,8 +83,8 @@ class Socket:
             after: the position that the browser resumes from.
         """
         started_s = time.monotonic()
-        with self._hub.attachments(self._outbox) as self._sids:
-            self._welcome(sid, after)
+        with self._subscriber.attached():
+            self._subscriber.welcome(sid, after)
             self._writer = asyncio.create_task(self._write())
             try:
                 await self._read()
@@ -121,8 +115,7 @@ class Socket:
 
     async def _write(self) -> None:
         try:
-            while True:
-                batch = await self._outbox.take()
+            while batch := await self._outbox.take():
                 async with asyncio.timeout(STALLED_AFTER_S):
                     await self._write_batch(batch)
         except TimeoutError:
@@ -140,9 +133,8 @@ class Socket:
                 frame = item
             else:
                 frame = item.text() if self._as_text else item.frame()
-                # Of other publishers the time may be anything, and AMQP's is in whole seconds.
-                if item.message.id is not None and item.message.ts and not item.replay:
-                    self._on_written(max(0.0, now - item.message.ts))  # two hosts, two clocks
+                if (age_s := item.age_s(now)) is not None:
+                    self._on_written(age_s)
             self._written += 1
             await self._websocket.send_frame(frame, WSMsgType.TEXT)
 
@@ -204,70 +196,25 @@ class Socket:
                 raise ProtocolError("bad_frame", "frames are text")
             match parse_frame(message.data):
                 case Ping():
-                    self._say("pong", ts=round(time.time(), 3))
+                    self._subscriber.say("pong", ts=round(time.time(), 3))
                 case Follow(sid, after):
-                    self._follow(sid, after)
+                    self._subscriber.follow(sid, after)
                 case Unfollow(sid):
-                    self._unfollow(sid)
+                    self._subscriber.unfollow(sid)
                 case Cancel(sid, key):
                     self._cancel(sid, key)
         except ProtocolError as exc:
-            self._say("error", code=exc.code, detail=exc.detail, sid=exc.sid, key=exc.key)
-
-    # -- sessions -------------------------------------------------------------------------------
-
-    def _welcome(self, sid: str, after: dict[str, int] | None) -> None:
-        self._sid = sid
-        if self._as_text:
-            self._outbox.push(f"连接成功{sid}".encode())
-        else:
-            self._say(
-                "welcome",
-                sid=sid or None,
-                node=self._node,
-                protocol=PROTOCOL,
-                ping_s=PING_S,
-                recovered=self._memory.recovered(sid, after),
+            self._subscriber.say(
+                "error", code=exc.code, detail=exc.detail, sid=exc.sid, key=exc.key
             )
-        if sid:
-            self._attach(sid, after)
-
-    def _follow(self, sid: str, after: dict[str, int] | None) -> None:
-        if sid not in self._sids and len(self._sids - {self._sid}) >= FOLLOWS_MAX:
-            detail = f"a socket follows at most {FOLLOWS_MAX} sessions"
-            raise ProtocolError("too_many_follows", detail, sid=sid)
-        self._say("followed", sid=sid, recovered=self._memory.recovered(sid, after))
-        self._attach(sid, after)
-
-    def _unfollow(self, sid: str) -> None:
-        if sid not in self._sids:
-            raise ProtocolError("not_attached", NOT_ATTACHED, sid=sid)
-        self._sids.discard(sid)
-        self._hub.detach(sid, self._outbox)
-        self._outbox.forget(sid)
-        self._say("unfollowed", sid=sid)
 
     def _cancel(self, sid: str, key: str) -> None:
-        if sid not in self._sids:
-            raise ProtocolError("not_attached", NOT_ATTACHED, sid=sid, key=key)
+        self._subscriber.check(sid, key=key)
 
         def refuse(reason: str) -> None:
-            self._say("error", code="nobody_listens", detail=reason, sid=sid, key=key)
+            self._subscriber.say("error", code="nobody_listens", detail=reason, sid=sid, key=key)
 
         self._asking.begin(sid, key, refuse)
-
-    def _attach(self, sid: str, after: dict[str, int] | None) -> None:
-        """From here on the socket gets what is retained, and then what comes live."""
-        self._sids.add(sid)
-        self._hub.attach(sid, self._outbox)
-        if (replay := self._memory.replay(sid, after)) is not None:
-            self._outbox.replay(replay, ahead=self._memory.ahead(after))
-            return
-        for stall in self._memory.stalled(sid):
-            self._outbox.stalled(stall.sid, stall.key, stalled_frame(stall))
-
-    def _say(self, type: str, **fields: object) -> None:
-        self._outbox.push(codec.frame(type, **fields))
 
 
 def _code(message: WSMessage) -> int:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from progress_ws.core.frames import FRAME_MAX_BYTES, QUERY_POSITIONS_MAX, CloseCode
-from progress_ws.core.message import SID_RULE, is_sid, new_sid, parse_positions
+from progress_ws.core.frames import FRAME_MAX_BYTES, PING_S, CloseCode
+from progress_ws.core.message import SID_RULE, is_sid, new_sid
+from progress_ws.core.position import After, parse_after
 from progress_ws.node import origins
 from progress_ws.node.admission import Connection
 from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
-from progress_ws.node.sockets import LINGER_S, PING_S, Socket
+from progress_ws.node.sockets import LINGER_S, Socket
 
 SETTLE_TIMEOUT_S = 3.0
 """Browsers may connect while the broker is away, too: then they are served without what it has."""
@@ -28,7 +29,7 @@ class Query:
     """
 
     sid: str
-    after: dict[str, int] | None = None
+    after: After = None
     as_text: bool = False
 
 
@@ -44,13 +45,7 @@ def parse_query(query: dict[str, str]) -> Query:
     format_ = query.get("format", "json")
     if format_ not in ("json", "text"):
         raise ValueError("format is json or text")
-    ids = query.get("after", "")
-    try:
-        after = parse_positions(ids.split(","), limit=QUERY_POSITIONS_MAX) if ids else None
-    except ValueError as exc:
-        detail = f"after is at most {QUERY_POSITIONS_MAX} message ids, comma-separated"
-        raise ValueError(detail) from exc
-    return Query(sid, after, as_text=format_ == "text")
+    return Query(sid, parse_after(query.get("after", "")), as_text=format_ == "text")
 
 
 async def progress_socket(request: web.Request) -> web.StreamResponse:
