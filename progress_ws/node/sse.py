@@ -152,6 +152,8 @@ class Stream:
             self._is_ended = True
             self._code = int(code)
             self._outbox.close()
+            # A write may wait for the browser, and closing a transport does: this bounds it.
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def cut(self) -> None:
         """End the connection without waiting for the browser to read what it was sent."""
@@ -202,12 +204,9 @@ class Stream:
         return b"".join(parts)
 
     async def _say_goodbye(self, response: web.StreamResponse) -> None:
-        # Closing a transport waits for what the browser has not read; this bounds the wait.
-        asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
-        async with asyncio.timeout(LINGER_S):
-            if self._code == CloseCode.RESTARTING:
-                await response.write(_retry(DRAIN_RETRY_MS) + b"\n")
-            await response.write_eof()
+        if self._code == CloseCode.RESTARTING:
+            await response.write(_retry(DRAIN_RETRY_MS) + b"\n")
+        await response.write_eof()
 
     def _await_silence(self, wait_s: float) -> None:
         self._pong = asyncio.get_running_loop().call_later(wait_s, self._look)
