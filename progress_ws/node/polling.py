@@ -1,25 +1,29 @@
 """`GET /api/v1/sessions/{sid}/messages`: what is retained, for polling and for curl."""
 
 import asyncio
+from collections.abc import Iterator
 
 from aiohttp import hdrs, web
 
 from progress_ws.core import codec
 from progress_ws.core.message import SID_RULE, is_sid
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
 from progress_ws.core.position import After, Position, parse_after
 from progress_ws.core.subscriber import Subscriber
 from progress_ws.node import origins
 from progress_ws.node.keys import HUB, MEMORY, RECOVERY, SETTINGS
 from progress_ws.node.problems import problem
 from progress_ws.node.sockets import STALLED_AFTER_S
-from progress_ws.node.upgrade import SETTLE_TIMEOUT_S
 
 HEADERS = {hdrs.CONTENT_TYPE: "application/json", hdrs.CACHE_CONTROL: "no-store"}
 
 
 async def get_messages(request: web.Request) -> web.StreamResponse:
-    """Answer with the messages beyond a position, and the position behind them."""
+    """Answer with the messages beyond a position, and the position behind them.
+
+    All that is retained, since a position has no room for everything that a part would need. But
+    it is read and written in pieces, and each waits until the one before has gone.
+    """
     sid = request.match_info["sid"]
     if not is_sid(sid):
         return problem(400, f"a sid is {SID_RULE}", field="sid")
@@ -27,37 +31,33 @@ async def get_messages(request: web.Request) -> web.StreamResponse:
         after = parse_after(request.query.get("after", ""))
     except ValueError as exc:
         return problem(400, str(exc), field="after")
-    if after or not request.app[MEMORY].has_begun:
-        # A moment later this node may know what it has not heard of yet.
-        await request.app[RECOVERY].settle(timeout_s=SETTLE_TIMEOUT_S)
+    await request.app[RECOVERY].let_settle(resumes=after is not None)
     if request.method == hdrs.METH_HEAD:
         return web.Response(headers=HEADERS)
+    pieces = _pieces(request.app, sid, after)
+    piece = next(pieces)  # an error of ours had better be before the head of the answer
     response = web.StreamResponse(headers=HEADERS | origins.headers(request))
-    await response.prepare(request)
     try:
-        await _write(request, response, sid, after)
+        await response.prepare(request)
+        await _send(response, piece)
+        for piece in pieces:
+            await _send(response, piece)
+            await asyncio.sleep(0)  # many pieces to a fast reader keep nobody else waiting
+        await response.write_eof()
     except (TimeoutError, ConnectionError):
         if request.transport is not None:
             request.transport.abort()
     return response
 
 
-async def _write(
-    request: web.Request, response: web.StreamResponse, sid: str, after: After
-) -> None:
-    """Write the answer in pieces of about 64 KiB, each only when the one before has gone."""
-    outbox = Outbox(on_overflow=lambda: None)
-    subscriber = Subscriber(
-        outbox,
-        hub=request.app[HUB],
-        memory=request.app[MEMORY],
-        node=request.app[SETTINGS].node,
-    )
+def _pieces(app: web.Application, sid: str, after: After) -> Iterator[bytes]:
+    """Encode the answer, about 64 KiB of it at a time."""
+    outbox = Outbox(on_overflow=lambda: None)  # a glance puts little into it
+    subscriber = Subscriber(outbox, hub=app[HUB], memory=app[MEMORY], node=app[SETTINGS].node)
     position = Position([(sid, after)])
     recovered = subscriber.glance(sid, after)
-    known = {"sid": sid} if recovered is None else {"sid": sid, "recovered": recovered}
-    piece = codec.encode(known)[:-1] + b',"messages":['
-    comma = b""
+    head = {"sid": sid} if recovered is None else {"sid": sid, "recovered": recovered}
+    piece, comma = codec.encode(head)[:-1] + b',"messages":[', b""
     while batch := outbox.take_now():
         frames = [item.frame() if isinstance(item, Update) else item for item in batch]
         for item in batch:
@@ -65,14 +65,12 @@ async def _write(
                 position.come_to(sid, item.message.id)
         piece += comma + b",".join(frames)
         comma = b","
-        if len(piece) >= 65536:
-            await _send(response, piece)
+        if len(piece) >= TAKE_BYTES:
+            yield piece
             piece = b""
-    await _send(response, piece + b'],"after":' + codec.encode(str(position)) + b"}")
-    await response.write_eof()
+    yield piece + b'],"after":%b}' % codec.encode(str(position))
 
 
 async def _send(response: web.StreamResponse, piece: bytes) -> None:
     async with asyncio.timeout(STALLED_AFTER_S):
         await response.write(piece)
-    await asyncio.sleep(0)  # many pieces to a fast reader keep nobody else waiting

@@ -18,6 +18,8 @@ from progress_ws.node.heartbeat import Pulse
 
 log = structlog.get_logger(__name__)
 
+SETTLE_TIMEOUT_S = 3.0
+"""Browsers may connect while the broker is away, too: then they are served without what it has."""
 TICK_S = 0.1
 SLACK_S = 10.0
 """How much further back than a gap the reading begins."""
@@ -82,11 +84,16 @@ class Recovery:
             self._memory.missed()
         self._settled.set()
 
-    async def settle(self, *, timeout_s: float) -> None:
-        """Wait until the node is current, if it is so within this time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._settled.wait()
+    async def let_settle(self, *, resumes: bool) -> None:
+        """Have a browser wait until the node is current, if it is so soon.
+
+        A moment later the node may know what it has not heard of yet. Once it has begun, only who
+        `resumes` has to wait.
+        """
+        if resumes or not self._memory.has_begun:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_TIMEOUT_S):
+                    await self._settled.wait()
 
     async def run(self) -> None:
         """Read whenever something is missing, until cancelled."""

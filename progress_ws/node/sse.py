@@ -1,52 +1,30 @@
-"""`GET /sse/progress`: server-sent events, for browsers whose WebSockets are blocked.
+"""`GET /sse/progress`: who may have an event stream, and what it asks for."""
 
-The request's own task is the writer, and there is no other: what nobody writes to costs little.
-"""
-
-import asyncio
-import random
 import secrets
-import socket
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import hdrs, web
-from multidict import MultiMapping
 
-from progress_ws.core.frames import FOLLOWS_MAX, PING_S, CloseCode
-from progress_ws.core.hub import Hub
-from progress_ws.core.memory import Memory
+from progress_ws.core.frames import FOLLOWS_MAX, CloseCode
 from progress_ws.core.message import SID_RULE, is_sid, new_sid
-from progress_ws.core.outbox import Outbox, Update
-from progress_ws.core.position import After, Position, parse_after, parse_position
-from progress_ws.core.subscriber import Subscriber
+from progress_ws.core.position import After, parse_after, parse_position
 from progress_ws.node import origins
 from progress_ws.node.admission import Connection
 from progress_ws.node.keys import HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
 from progress_ws.node.problems import problem
-from progress_ws.node.sockets import LINGER_S, NO_STATUS, STALLED_AFTER_S, OnWritten
-from progress_ws.node.upgrade import SETTLE_TIMEOUT_S
-
-log = structlog.get_logger(__name__)
+from progress_ws.node.sockets import NO_STATUS
+from progress_ws.node.streams import Stream
 
 LAST_EVENT_ID = "Last-Event-ID"
 FULL_RETRY_AFTER_S, DRAINING_RETRY_AFTER_S = "10", "1"
-RETRY_MS = 1_000, 5_000
-"""An EventSource waits so long before it comes back: drawn for each stream, so that the browsers of
-a node that died do not come all at once."""
-DRAIN_RETRY_MS = 0, 1_000
-"""The ends of a drained node's streams are spread already."""
-DEAD_AFTER_MS = 75_000
-"""Nothing sent was acknowledged: three pongs. Scripts cannot answer, so the kernel has to tell."""
 HEADERS = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
     hdrs.CACHE_CONTROL: "no-store",
     "X-Accel-Buffering": "no",
 }
-_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +42,27 @@ class Query:
     resumes: bool
 
 
-def parse_query(query: MultiMapping[str], last_event_id: str) -> Query:
-    """Read the query; a sid is minted where there is none.
+def parse_query(sids: list[str], after: list[str], last_event_id: str) -> Query:
+    """Read what the URL and the header say; a sid is minted where there is none.
+
+    Args:
+        sids: every `sid` of the query.
+        after: every `after`: none, or one for each sid.
+        last_event_id: a position that counts more than those.
 
     Raises:
         ValueError: with the reason for the browser.
     """
-    minted = "sid" not in query
-    sids = [""] if minted else list(query.getall("sid"))
-    afters = [parse_after(text) for text in query.getall("after", [])]
+    minted = not sids
+    afters = [parse_after(text) for text in after]
     if last_event_id:
-        given = parse_position(last_event_id)
-        afters = given.afters
-        if minted:
-            sids = [given.sid]
-        elif given.sid not in ("", sids[0]):
+        known, afters = parse_position(last_event_id)
+        if minted and known:
+            sids = [known]
+        elif known and known != sids[0]:
             raise ValueError(f"the position in {LAST_EVENT_ID} is another session's")
-    if minted:
-        sids = sids if sids[0] else [new_sid()]
-    if not all(map(is_sid, sids[1:] if sids[0] == "" else sids)):
+    sids = sids or [new_sid()]
+    if not all(map(is_sid, sids if sids[0] else sids[1:])):
         raise ValueError(f"a sid is {SID_RULE}")
     if len(sids) > 1 + FOLLOWS_MAX or len(sids) != len(set(sids)):
         raise ValueError(f"at most {1 + FOLLOWS_MAX} sids, each once")
@@ -92,144 +72,18 @@ def parse_query(query: MultiMapping[str], last_event_id: str) -> Query:
     return Query(sessions, minted, resumes=any(afters))
 
 
-class Stream:
-    """A browser's event stream from the welcome to its end.
-
-    Whoever wants it to end (the outbox that overflows, the drain, the connection that is lost)
-    calls `end` or `lost`, plain calls.
-    """
-
-    def __init__(
-        self,
-        query: Query,
-        transport: asyncio.Transport,
-        *,
-        hub: Hub,
-        memory: Memory,
-        node: str,
-        on_written: OnWritten,
-    ) -> None:
-        self._query = query
-        self._transport = transport
-        self._on_written = on_written
-        self._outbox = Outbox(on_overflow=self._overflow)
-        self._subscriber = Subscriber(self._outbox, hub=hub, memory=memory, node=node)
-        self._position = Position(query.sessions, minted=query.minted)
-        self._code = NO_STATUS
-        self._is_ended = False
-        self._written = 0
-        self._written_s = 0.0
-        self._pong: asyncio.TimerHandle | None = None
-
-    async def run(self, response: web.StreamResponse) -> int:
-        """Serve the browser until either side ends it; return the code that a socket would have."""
-        started_s = time.monotonic()
-        with self._subscriber.attached():
-            self._greet()
-            self._await_silence(PING_S)
-            try:
-                await self._write(response)
-            except TimeoutError:
-                self.end(CloseCode.SLOW_READER, "slow reader")
-                self.cut()
-            except ConnectionError:
-                pass  # the browser is gone
-            except Exception:
-                log.exception("stream failed")
-                self.end(CloseCode.SERVER_ERROR, "server error")
-                self.cut()
-            finally:
-                self._outbox.close()
-                if self._pong is not None:
-                    self._pong.cancel()
-        duration_s = round(time.monotonic() - started_s, 3)
-        log.info("stream closed", code=self._code, duration_s=duration_s, written=self._written)
-        return self._code
-
-    def end(self, code: CloseCode, _reason: str) -> None:
-        """Begin to end, at once and without waiting; what has not been written is dropped."""
-        if not self._is_ended:
-            self._is_ended = True
-            self._code = int(code)
-            self._outbox.close()
-            # A write may wait for the browser, and closing a transport does: this bounds it.
-            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
-
-    def cut(self) -> None:
-        """End the connection without waiting for the browser to read what it was sent."""
-        self._transport.abort()
-
-    def lost(self) -> None:
-        """Note that the browser is gone: it has no way to say why."""
-        self._is_ended = True
-        self._outbox.close()
-
-    def _overflow(self) -> None:
-        self.end(CloseCode.SLOW_READER, "slow reader")
-
-    def _greet(self) -> None:
-        (sid, after), *further = self._query.sessions
-        self._subscriber.welcome(sid, after)
-        for sid, after in further:
-            self._subscriber.follow(sid, after)
-
-    # -- writing --------------------------------------------------------------------------------
-
-    async def _write(self, response: web.StreamResponse) -> None:
-        head = _retry(RETRY_MS)
-        if self._query.minted:
-            head += b"id: %b\n" % str(self._position).encode()
-        while batch := await self._outbox.take():
-            self._written_s = asyncio.get_running_loop().time()
-            async with asyncio.timeout(STALLED_AFTER_S):
-                await response.write(head + self._events(batch))
-            head = b""
-        if not self._transport.is_closing():
-            await self._say_goodbye(response)
-
-    def _events(self, batch: list[Update | bytes]) -> bytes:
-        now_s = time.time()
-        parts: list[bytes] = []
-        for item in batch:
-            frame = item if isinstance(item, bytes) else item.frame()
-            if isinstance(item, Update):
-                if (id_ := item.message.id) is not None:
-                    self._position.come_to(item.message.sid, id_)
-                    parts.append(b"id: %b\n" % str(self._position).encode())
-                if (age_s := item.age_s(now_s)) is not None:
-                    self._on_written(age_s)
-            # A value travels as it came in; outside its strings a line may end.
-            parts += b"data: ", frame.translate(_LINE_ENDS), b"\n\n"
-        self._written += len(batch)
-        return b"".join(parts)
-
-    async def _say_goodbye(self, response: web.StreamResponse) -> None:
-        if self._code == CloseCode.RESTARTING:
-            await response.write(_retry(DRAIN_RETRY_MS) + b"\n")
-        await response.write_eof()
-
-    def _await_silence(self, wait_s: float) -> None:
-        self._pong = asyncio.get_running_loop().call_later(wait_s, self._look)
-
-    def _look(self) -> None:
-        """Say that the stream lives, if nothing was said for so long; one timer does for both."""
-        silent_s = asyncio.get_running_loop().time() - self._written_s
-        if silent_s >= PING_S:
-            self._subscriber.say("pong", ts=round(time.time(), 3))
-            silent_s = 0.0
-        self._await_silence(PING_S - silent_s)
-
-
 async def progress_stream(request: web.Request) -> web.StreamResponse:
     """Serve one browser. Refusals are problems, and 503 has a `Retry-After`."""
-    sockets, memory = request.app[SOCKETS], request.app[MEMORY]
+    sockets = request.app[SOCKETS]
     try:
-        query = parse_query(request.query, request.headers.get(LAST_EVENT_ID, ""))
+        query = parse_query(
+            request.query.getall("sid", []),
+            request.query.getall("after", []),
+            request.headers.get(LAST_EVENT_ID, ""),
+        )
     except ValueError as exc:
         return problem(400, str(exc))
-    if query.resumes or not memory.has_begun:
-        # A moment later this node may know what it has not heard of yet.
-        await request.app[RECOVERY].settle(timeout_s=SETTLE_TIMEOUT_S)
+    await request.app[RECOVERY].let_settle(resumes=query.resumes)
     transport = request.transport
     if sockets.draining or transport is None:
         return _come_back("draining", DRAINING_RETRY_AFTER_S)
@@ -239,16 +93,16 @@ async def progress_stream(request: web.Request) -> web.StreamResponse:
     if request.method == hdrs.METH_HEAD:
         return web.Response(headers=HEADERS)
     stream = Stream(
-        query,
+        query.sessions,
         transport,
+        minted=query.minted,
         hub=request.app[HUB],
-        memory=memory,
+        memory=request.app[MEMORY],
         node=request.app[SETTINGS].node,
         on_written=request.app[METRICS].written_s.observe,
     )
     if isinstance(request.protocol, Connection):
         request.protocol.when_lost(stream.lost)
-    _watch_peer(transport)
     response = web.StreamResponse(headers=HEADERS | origins.headers(request))
     response.force_close()
     sockets.add(stream)
@@ -267,15 +121,3 @@ async def progress_stream(request: web.Request) -> web.StreamResponse:
 
 def _come_back(detail: str, retry_after_s: str) -> web.Response:
     return problem(503, detail, headers={hdrs.RETRY_AFTER: retry_after_s})
-
-
-def _retry(between_ms: tuple[int, int]) -> bytes:
-    return b"retry: %d\n" % random.randint(*between_ms)
-
-
-def _watch_peer(transport: asyncio.Transport) -> None:
-    """Have the kernel end a connection whose other end vanished without a word."""
-    peer = transport.get_extra_info("socket")
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
-    if option is not None and peer is not None and peer.family != socket.AF_UNIX:
-        peer.setsockopt(socket.IPPROTO_TCP, option, DEAD_AFTER_MS)

@@ -14,9 +14,6 @@ from progress_ws.node.admission import Connection
 from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
 from progress_ws.node.sockets import LINGER_S, Socket
 
-SETTLE_TIMEOUT_S = 3.0
-"""Browsers may connect while the broker is away, too: then they are served without what it has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -52,9 +49,7 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade and serve one browser. Refusals that a browser should see are close codes."""
     settings, sockets, memory = request.app[SETTINGS], request.app[SOCKETS], request.app[MEMORY]
     origins.check(request, settings.allowed_origins)
-    if "after" in request.query or not memory.has_begun:
-        # A moment later this node may know what it has not heard of yet.
-        await request.app[RECOVERY].settle(timeout_s=SETTLE_TIMEOUT_S)
+    await request.app[RECOVERY].let_settle(resumes="after" in request.query)
     is_gone = request.transport is None
     if sockets.draining or is_gone:
         raise web.HTTPServiceUnavailable(text="draining\n", headers={"Retry-After": "1"})

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import Node
 from progress_ws import Publisher, new_sid
-from progress_ws.node import sse
+from progress_ws.node import streams
 from progress_ws.node.keys import HUB, SOCKETS
 from tests.node.conftest import BEARER, TOKEN, LiveNode, Start, still_serves
 from tests.support.events import Events, events
@@ -107,7 +107,7 @@ async def test_line_ends_in_a_publishers_json_are_no_ends_of_lines(lone: LiveNod
 async def test_an_idle_stream_tells_that_it_lives(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "PING_S", 0.2)
+    monkeypatch.setattr(streams, "PING_S", 0.2)
     node = await start()
     async with stream(node, new_sid()) as browser:
         await browser.frame()
@@ -483,8 +483,8 @@ async def flood(node: LiveNode, sid: str, *, count: int) -> None:
 async def test_who_does_not_read_is_let_go_and_others_notice_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch, count: int, stalled_after_s: float
 ) -> None:
-    monkeypatch.setattr(sse, "STALLED_AFTER_S", stalled_after_s)
-    monkeypatch.setattr(sse, "LINGER_S", 0.3)
+    monkeypatch.setattr(streams, "STALLED_AFTER_S", stalled_after_s)
+    monkeypatch.setattr(streams, "LINGER_S", 0.3)
     node = await start()
     async with (
         node.tab() as healthy,
@@ -511,7 +511,7 @@ async def test_a_browser_that_vanished_is_noticed(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing comes back from it, not even that something was received."""
-    monkeypatch.setattr(sse, "DEAD_AFTER_MS", 500)
+    monkeypatch.setattr(streams, "DEAD_AFTER_MS", 500)
     node = await start()
     async with connected(int(node.url.rpartition(":")[2])) as (reader, writer):
         writer.write(f"GET {PATH}?sid={SID} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -524,7 +524,7 @@ async def test_a_browser_that_vanished_is_noticed(
 async def test_a_stream_is_resumed_after_it_was_let_go(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "STALLED_AFTER_S", 0.3)
+    monkeypatch.setattr(streams, "STALLED_AFTER_S", 0.3)
     node = await start()
     sid = new_sid()
     async with events(node.url, [("sid", sid)], buffer_bytes=40_000) as browser:

@@ -82,6 +82,7 @@ def test_scripts_are_packed_and_asked_for_again_in_a_few_bytes(cluster: Cluster)
     assert gzip.decompress(packed) == plain
     with pytest.raises(urllib.error.HTTPError) as unchanged:
         fetch(url, **{"Accept-Encoding": "gzip", "If-None-Match": headers["ETag"]})
+    unchanged.value.close()
     assert unchanged.value.code == 304
 
 
@@ -120,3 +121,6 @@ async def test_a_node_that_drains_sends_its_streams_to_the_others(
         for browser, name in zip(browsers, names, strict=True):
             if name != node.name:
                 assert await browser.values_until(LAST) == []
+    await eventually(lambda: not node.alive)
+    node.start()
+    await asyncio.to_thread(node.wait_ready)
