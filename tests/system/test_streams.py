@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from progress_ws import Publisher, new_sid
 from tests.support.events import Events, events
 from tests.support.waiting import eventually
 from tests.system.conftest import Cluster
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 pytestmark = [pytest.mark.nginx, pytest.mark.broker]
 
@@ -124,3 +127,52 @@ async def test_a_node_that_drains_sends_its_streams_to_the_others(
     await eventually(lambda: not node.alive)
     node.start()
     await asyncio.to_thread(node.wait_ready)
+
+
+EVENT_SOURCE = """() => {
+  globalThis.frames_ = [];
+  const source = new EventSource("/sse/progress");
+  source.onmessage = ({ data }) => frames_.push(JSON.parse(data));
+}"""
+
+
+@pytest.mark.browser
+async def test_a_browsers_own_event_source_needs_no_script_to_come_back(
+    cluster: Cluster, chromium: "Browser"
+) -> None:
+    """Its node is drained, the next one killed: it comes to its session, and misses nothing."""
+    page = await chromium.new_page()
+    await page.goto(f"{cluster.nginx.url}/client/progress-ws.js")
+    await page.evaluate(EVENT_SOURCE)
+
+    async def frames(kind: str) -> list[dict[str, Any]]:
+        return [f for f in await page.evaluate("frames_") if f["type"] == kind]
+
+    async def has_welcomes(count: int) -> bool:
+        return len(await frames("welcome")) == count
+
+    await eventually(lambda: has_welcomes(1))
+    sid = (await frames("welcome"))[0]["sid"]
+    sent = 0
+    async with Publisher(cluster.amqp_url) as publisher:
+        for end in (Node.terminate, Node.kill):
+            name = (await frames("welcome"))[-1]["node"]
+            node = next(node for node in cluster.nodes if node.name == name)
+            count = len(await frames("welcome"))
+            end(node)
+            for _ in range(5):
+                await publisher.send(sid, sent)
+                sent += 1
+            await eventually(lambda count=count: has_welcomes(count + 1), 20)  # type: ignore[misc]
+            await eventually(lambda node=node: not node.alive)  # type: ignore[misc]
+            node.start()
+            await asyncio.to_thread(node.wait_ready)
+        await publisher.send(sid, LAST)
+
+        async def is_complete() -> bool:
+            return [f["message"] for f in await frames("message")] == [*range(sent), LAST]
+
+        await eventually(is_complete)
+    welcomes = await frames("welcome")
+    assert {welcome["sid"] for welcome in welcomes} == {sid}
+    assert all(welcome.get("recovered") is not False for welcome in welcomes)
