@@ -24,9 +24,14 @@ _ACK = struct.Struct(">BHLHHQBB")
 
 OFFSET_HEADER = b"x-stream-offset"
 NO_OFFSET = -1
-# What each property looks like on the wire, from the highest flag down (section 4.2.6).
-_CONTENT_TYPE, _HEADERS, _MESSAGE_ID, _TIMESTAMP, _TYPE = 15, 13, 7, 6, 5
-_OCTETS = {12, 11}
+# The flags of the properties, in the order in which they follow (section 4.2.6): short strings, but
+# for the headers, two octets (delivery mode and priority) and the timestamp.
+_CONTENT_TYPE, _CONTENT_ENCODING, _HEADERS = 1 << 15, 1 << 14, 1 << 13
+_OCTETS = 1 << 12 | 1 << 11
+_OCTET_COUNT = {1 << 12: 1, 1 << 11: 1, _OCTETS: 2}
+_RARE_FLAGS = _CORRELATION_ID, _REPLY_TO, _EXPIRATION = 1 << 10, 1 << 9, 1 << 8
+_RARE = _CORRELATION_ID | _REPLY_TO | _EXPIRATION
+_MESSAGE_ID, _TIMESTAMP, _TYPE = 1 << 7, 1 << 6, 1 << 5
 _FIXED_SIZES = {
     kind: size
     for size, kinds in ((0, b"V\0"), (1, b"tbB"), (2, b"su"), (4, b"Iif"), (5, b"D"), (8, b"lLdT"))
@@ -65,11 +70,13 @@ class DeliverParser:
 
     Attributes:
         channel: whose deliveries are read; None: nobody's, every frame is put aside.
+        with_offsets: look for their places in a stream.
         rest: the bytes of the frame that is not complete yet.
     """
 
     def __init__(self, channel: int | None = None) -> None:
         self.channel = channel
+        self.with_offsets = True
         self.rest = b""
         self._aside = bytearray()
         self._tag = 0
@@ -95,7 +102,7 @@ class DeliverParser:
                     break
                 if buffer[after - 1] != FRAME_END:
                     raise BrokenFrame(f"a frame of {size} bytes does not end where it says")
-                if channel != self.channel or not self._read(kind, buffer[at + 7 : after - 1]):
+                if channel != self.channel or not self._read(kind, buffer, at + 7, after - 1):
                     self._aside += buffer[at:after]
                 at = after
         except (IndexError, struct.error) as exc:
@@ -110,68 +117,74 @@ class DeliverParser:
         self._aside.clear()
         return aside
 
-    def _read(self, kind: int, payload: bytes) -> bool:
+    def _read(self, kind: int, buffer: bytes, at: int, end: int) -> bool:
         """Read a frame of the channel; False if it does not belong to a delivery."""
-        if kind == METHOD:
-            if payload[:4] != _DELIVER:
-                return False
-            (self._tag,) = _LONGLONG.unpack_from(payload, 5 + payload[4])
-            self._missing = -1
+        if kind == BODY:
+            self._read_body(buffer[at:end])
         elif kind == HEADER:
-            self._read_header(payload)
-        elif kind == BODY:
-            self._read_body(payload)
+            self._read_header(buffer, at, end)
+        elif kind == METHOD and buffer[at : at + 4] == _DELIVER:
+            (self._tag,) = _LONGLONG.unpack_from(buffer, at + 5 + buffer[at + 4])
+            self._missing = -1
         else:
             return False
         return True
 
-    def _read_header(self, payload: bytes) -> None:
-        _, _, self._missing, flags = _CONTENT.unpack_from(payload)
-        at, more = _CONTENT.size, flags
+    def _read_header(self, buffer: bytes, at: int, end: int) -> None:
+        _, _, self._missing, flags = _CONTENT.unpack_from(buffer, at)
+        at += _CONTENT.size
+        more = flags
         while more & 1:  # further flags, for properties that AMQP 0-9-1 does not have
-            more = payload[at] << 8 | payload[at + 1]
+            more = buffer[at] << 8 | buffer[at + 1]
             at += 2
-        self._properties = self._read_properties(flags, payload, at)
+        at = self._skip_properties(flags, buffer, at, end)
+        message_id = type_ = timestamp = None
+        if flags & _MESSAGE_ID:
+            after = at + 1 + buffer[at]
+            message_id = buffer[at + 1 : after].decode(errors="replace")
+            at = after
+        if flags & _TIMESTAMP:
+            timestamp = _seconds(*_LONGLONG.unpack_from(buffer, at))
+            at += 8
+        if flags & _TYPE:
+            after = at + 1 + buffer[at]
+            type_ = buffer[at + 1 : after].decode(errors="replace")
+            at = after
+        if at > end:
+            raise BrokenFrame("a property is longer than its frame")
+        self._properties = type_, message_id, timestamp
         if not self._missing:
             self._complete(b"")
 
-    def _read_properties(
-        self, flags: int, payload: bytes, at: int
-    ) -> tuple[str | None, str | None, float | None]:
-        message_id = type_ = timestamp = None
-        for bit in range(_CONTENT_TYPE, _TYPE - 1, -1):
-            if not flags >> bit & 1:
-                continue
-            if bit == _HEADERS:
-                (size,) = _LONG.unpack_from(payload, at)
-                self._read_offset(payload, at + 4, at + 4 + size)
-                at += 4 + size
-            elif bit == _TIMESTAMP:
-                timestamp = _seconds(*_LONGLONG.unpack_from(payload, at))
-                at += 8
-            elif bit in _OCTETS:
-                at += 1
-            else:
-                after = at + 1 + payload[at]
-                if bit == _MESSAGE_ID:
-                    message_id = payload[at + 1 : after].decode(errors="replace")
-                elif bit == _TYPE:
-                    type_ = payload[at + 1 : after].decode(errors="replace")
-                at = after
-        if at > len(payload):
-            raise BrokenFrame("a property is longer than its frame")
-        return type_, message_id, timestamp
+    def _skip_properties(self, flags: int, buffer: bytes, at: int, end: int) -> int:
+        """Return where those begin that a delivery needs; the offset is in the headers."""
+        if flags & _CONTENT_TYPE:
+            at += 1 + buffer[at]
+        if flags & _CONTENT_ENCODING:
+            at += 1 + buffer[at]
+        if flags & _HEADERS:
+            after = at + 4 + _LONG.unpack_from(buffer, at)[0]
+            if self.with_offsets:
+                self._read_offset(buffer, at + 4, min(after, end))
+            at = after
+        if flags & _OCTETS:
+            at += _OCTET_COUNT[flags & _OCTETS]
+        if flags & _RARE:
+            for flag in _RARE_FLAGS:
+                if flags & flag:
+                    at += 1 + buffer[at]
+        return at
 
-    def _read_offset(self, payload: bytes, at: int, end: int) -> None:
+    def _read_offset(self, buffer: bytes, at: int, end: int) -> None:
         """Go through the headers: a search would find what somebody wrote into a value."""
         while at < end:
-            after = at + 1 + payload[at]
-            kind = payload[after]
-            if kind == 0x6C and payload[at + 1 : after] == OFFSET_HEADER:  # l, 64 bits
-                (self._offset,) = _SIGNED.unpack_from(payload, after + 1)
+            after = at + 1 + buffer[at]
+            kind = buffer[after]
+            if kind == 0x6C and buffer[at + 1 : after] == OFFSET_HEADER:  # l, 64 bits
+                (self._offset,) = _SIGNED.unpack_from(buffer, after + 1)
                 return
             if kind in _SIZED:
-                at = after + 5 + _LONG.unpack_from(payload, after + 1)[0]
+                at = after + 5 + _LONG.unpack_from(buffer, after + 1)[0]
             elif kind in _FIXED_SIZES:
                 at = after + 1 + _FIXED_SIZES[kind]
             else:

@@ -19,7 +19,7 @@ from aiormq.exceptions import (
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import connect, explained
-from progress_ws.broker.feed import as_delivery
+from progress_ws.broker.consumers import as_delivery
 from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, open_channel
 from progress_ws.broker.seam import Deliver, LinkLost, LinkRefused, NoStream
 from progress_ws.broker.topology import (

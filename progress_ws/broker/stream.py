@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from progress_ws.broker import tolerance
-from progress_ws.broker.bulk import Delivered, ack
-from progress_ws.broker.connection import connect, end_of
+from progress_ws.broker.bulk import Delivered
+from progress_ws.broker.connection import connect
+from progress_ws.broker.consumers import Consumer
 from progress_ws.broker.seam import LinkLost, NoStream, Recalled, Take
-from progress_ws.broker.tap import Tap
 from progress_ws.broker.topology import (
     Names,
     another_kind,
@@ -29,7 +28,6 @@ KEEP_BYTES = 1024 * 1024 * 1024
 SILENCE_S = 10.0
 """Nodes send heartbeats through the exchange every 2 s: a stream is never silent for so long."""
 PREFETCH = 10_000
-ACK_EVERY = 500
 MARKS = 8
 MARKS_WAIT_S = 0.5
 
@@ -42,11 +40,12 @@ async def recall(
     since_s: float,
     take: Take,
     keep_s: float | None = None,
+    plain: bool = False,
 ) -> float:
     """Call `take` with every message from `since_s` seconds ago on, until it returns True.
 
     On a connection of its own, which the management UI shows under `name`. With `keep_s` a stream
-    that is missing is made, to keep messages for so many seconds.
+    that is missing is made, to keep messages for so many seconds. `plain`: see `Consumer`.
 
     Returns:
         from how many seconds ago on everything was there: less than asked for where the stream had
@@ -57,12 +56,11 @@ async def recall(
         LinkLost: the connection was lost or the broker fell silent before `take` had enough.
     """
     tolerance.install()
-    tap = Tap()
-    reading = _Reading(tap, take, since_s=since_s)
+    reading = _Reading(take, since_s=since_s, plain=plain)
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                opened = connect(url, name=name, transport_factory=tap)
+                opened = connect(url, name=name, transport_factory=reading.consumer.tap)
                 connection = await stack.enter_async_context(opened)
                 if keep_s is not None:
                     await declare_history(
@@ -82,25 +80,18 @@ async def recall(
 class _Reading:
     """One consumer from some time ago, and some that only mark where younger messages begin."""
 
-    def __init__(self, tap: Tap, take: Take, *, since_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._tap = tap
+    def __init__(self, take: Take, *, since_s: float, plain: bool) -> None:
+        self.consumer = Consumer(self._on_delivered, plain=plain)
         self._take = take
         self._marks = _Marks(since_s)
         self._first: int | None = None
-        self._channel = 0
-        self._unacknowledged = 0
 
     async def start(self, connection: AbstractConnection, names: Names) -> None:
-        connection.close_callbacks.add(self._on_close)
         try:
             await self._marks.read(connection, names)
-            channel = await self._open_channel(connection)
-            self._channel = channel.number
-            self._tap.take(channel.number, self._on_delivered)
-            await channel.basic_consume(
-                names.history, _taken, arguments={"x-stream-offset": self._marks.begin}
+            await self.consumer.open(connection, prefetch=PREFETCH)
+            await self.consumer.start(
+                names.history, arguments={"x-stream-offset": self._marks.begin}
             )
         except ChannelAccessRefused as exc:
             raise NoStream(missing_rights(names, exc)) from exc
@@ -111,58 +102,24 @@ class _Reading:
 
     async def finish(self) -> float:
         """Return when `take` has enough; what ends it earlier is raised. See `recall`."""
-        while not self._ended.done():
-            await asyncio.wait([self._ended], timeout=SILENCE_S / 10)
-            if self._loop.time() - self._tap.heard_at > SILENCE_S and not self._ended.done():
-                self._tap.drop()
+        loop, ended = asyncio.get_running_loop(), self.consumer.ended
+        while not ended.done():
+            await asyncio.wait([ended], timeout=SILENCE_S / 10)
+            if loop.time() - self.consumer.heard_at > SILENCE_S and not ended.done():
+                self.consumer.end(None)
                 raise LinkLost(f"RabbitMQ fell silent: nothing came for {SILENCE_S:g} s")
-        self._ended.result()
+        ended.result()
         assert self._first is not None
         return self._marks.covered_s(self._first)
 
-    async def _open_channel(self, connection: AbstractConnection) -> UnderlayChannel:
-        channel = await connection.channel(publisher_confirms=False)
-        await channel.set_qos(prefetch_count=PREFETCH)
-        channel.close_callbacks.add(self._on_close)
-        underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(self._on_cancel)
-        return underlay
-
     def _on_delivered(self, delivered: list[Delivered]) -> None:
-        try:
-            self._take_all(delivered)
-        except Exception as exc:  # noqa: BLE001  # it is raised by whoever waits for the end
-            self._end(exc)
-
-    def _take_all(self, delivered: list[Delivered]) -> None:
         if self._first is None:
             self._first = delivered[0].offset
         ages = self._marks.ages(delivered)
         for (delivery, offset, _), age_s in zip(delivered, ages, strict=True):
             if self._take(Recalled(delivery, offset, age_s)):
-                self._end(None)
+                self.consumer.end(None)
                 return
-        self._unacknowledged += len(delivered)
-        if self._unacknowledged >= ACK_EVERY:
-            self._unacknowledged = 0
-            self._tap.write(ack(self._channel, delivered[-1].tag))
-
-    def _end(self, exc: Exception | None) -> None:
-        """End it: the first reason counts."""
-        self._tap.drop()
-        if self._ended.done():
-            return
-        if exc is None:
-            self._ended.set_result(None)
-        else:
-            self._ended.set_exception(exc)
-            self._ended.exception()  # retrieved: when opening fails nobody waits for it
-
-    def _on_close(self, _sender: object, exc: BaseException | None) -> None:
-        self._end(end_of(exc))
-
-    def _on_cancel(self, _frame: object) -> None:
-        self._end(LinkLost("the broker cancelled the consumer: the stream was deleted"))
 
 
 class _Marks:
@@ -246,7 +203,3 @@ class _Marks:
 
 def _spec(age_s: float) -> str:
     return "first" if math.isinf(age_s) else f"{age_s:.0f}s"
-
-
-async def _taken(_message: DeliveredMessage) -> None:
-    raise AssertionError("what is delivered here is taken before the library sees it")

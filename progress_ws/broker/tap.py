@@ -15,7 +15,7 @@ from yarl import URL
 
 from progress_ws.broker.bulk import BrokenFrame, Delivered, DeliverParser
 
-SLICE_BYTES = 16 * 1024
+SLICE_BYTES = 64 * 1024
 TURN_S = 0.005
 """So long at a time: browsers are served in the same loop."""
 HEARTBEAT = b"\x08\0\0\0\0\0\0\xce"
@@ -54,9 +54,10 @@ class Tap(asyncio.Protocol, TransportFactory):
         self._transport.set_protocol(self)
         return reader, writer
 
-    def take(self, channel: int, on_delivered: OnDelivered) -> None:
+    def take(self, channel: int, on_delivered: OnDelivered, *, with_offsets: bool) -> None:
         """From now on call `on_delivered` with what is delivered on a channel."""
         self._parser.channel = channel
+        self._parser.with_offsets = with_offsets
         self._on_delivered = on_delivered
 
     def drop(self) -> None:

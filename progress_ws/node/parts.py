@@ -103,7 +103,10 @@ def _broker(settings: Settings, *, history_s: float | None) -> tuple[Feed, OpenL
         broker = EmbeddedBroker()
         return broker, broker.open_link, None
     names, url, who = Names(settings.prefix), settings.amqp_url, f"progress-ws node {settings.node}"
-    feed = AmqpFeed(url, names, node=settings.node)
+    plain = settings.feed == "plain"
+    feed = AmqpFeed(url, names, node=settings.node, plain=plain)
     publishing = partial(open_link, url, names, name=f"{who}: publishing", declare=True)
-    reading = partial(recall, url, names, name=f"{who}: reading history", keep_s=history_s)
+    reading = partial(
+        recall, url, names, name=f"{who}: reading history", keep_s=history_s, plain=plain
+    )
     return feed, publishing, reading if history_s is not None else None

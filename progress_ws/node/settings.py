@@ -122,6 +122,11 @@ class Settings:
     drain_seconds: float = _setting(
         10.0, _number(float, 0, _SECONDS_MAX), "over which sockets are closed at the end"
     )
+    feed: str = _setting(
+        "bulk",
+        _text("bulk|plain", "bulk or plain"),
+        "who reads deliveries: bulk, ourselves, out of the connection's bytes; plain, aio-pika",
+    )
     log_level: str = _setting(
         "info",
         _text("debug|info|warning|error|critical", "debug, info, warning, error or critical"),

@@ -22,18 +22,22 @@ from tests.support.waiting import eventually
 
 SID = "s" * 22
 NAMES = Names()
+AMQP = ("rabbitmq", "rabbitmq, plain")
 
 
 class Broker:
     """RabbitMQ (`url`) or the embedded broker (`None`): feeds and links as the seam has them."""
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, *, plain: bool = False) -> None:
         self.url = url
+        self._plain = plain
         self._embedded = EmbeddedBroker()
 
     def feed(self, node: str) -> Feed:
         """A node's feed, not running yet."""
-        return self._embedded if self.url is None else AmqpFeed(self.url, NAMES, node=node)
+        if self.url is None:
+            return self._embedded
+        return AmqpFeed(self.url, NAMES, node=node, plain=self._plain)
 
     def open_link(self) -> AbstractAsyncContextManager[Link]:
         """A link of a publisher."""
@@ -42,10 +46,13 @@ class Broker:
         return link.open_link(self.url, NAMES, name="a test's publisher")
 
 
-@pytest.fixture
-def broker(broker_url: str | None) -> Broker:
-    """Each test that asks for it runs against both."""
-    return Broker(broker_url)
+@pytest.fixture(params=["embedded", *(pytest.param(p, marks=pytest.mark.broker) for p in AMQP)])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """Each test that asks for it runs against both, and reads RabbitMQ's deliveries both ways."""
+    if request.param == "embedded":
+        return Broker(None)
+    url: str = request.getfixturevalue("amqp_url")
+    return Broker(url, plain=request.param == "rabbitmq, plain")
 
 
 class Ear:

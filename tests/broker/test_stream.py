@@ -14,7 +14,7 @@ import pika
 import pytest
 
 from deploy.local import RabbitMQ
-from progress_ws.broker import stream
+from progress_ws.broker import consumers, stream
 from progress_ws.broker.connection import connect
 from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
 from progress_ws.broker.stream import Recalled, recall
@@ -461,8 +461,8 @@ async def test_a_wrong_acknowledgement_closes_the_channel_and_is_told(
     history: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the broker says on the channel that is read still reaches the library."""
-    monkeypatch.setattr(stream, "ACK_EVERY", 1)
-    monkeypatch.setattr(stream, "ack", lambda channel, tag: stream_ack(channel, tag + 100))
+    monkeypatch.setattr(consumers, "ACK_EVERY", 1)
+    monkeypatch.setattr(consumers, "ack", lambda channel, tag: stream_ack(channel, tag + 100))
     publish(b"x")
     async with reading(history) as (_, task):
         await eventually(task.done)
