@@ -80,8 +80,10 @@ def _show(delivery: Delivery, sid: str | None) -> None:
     for item in codec.decode_body(delivery.body, max_message_bytes=sys.maxsize):
         if isinstance(item, InvalidMessage):
             print(f"progress-ws: no message: {item}", file=sys.stderr)
-        elif isinstance(item, Message) and sid in (None, item.sid):
-            print(codec.one_line(codec.encode(item)), flush=True)
+            continue
+        message = item if isinstance(item, Message) else item.message
+        if message is not None and sid in (None, message.sid):
+            print(codec.one_line(codec.encode(message)), flush=True)
 
 
 async def _tell_trouble(feed: Feed) -> None:

@@ -6,11 +6,11 @@ The value of a message is never rebuilt: its JSON text travels as it came in (`m
 import json
 import math
 import re
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from progress_ws.core.message import SID_RULE, Draft, Message, parse_id
+from progress_ws.core.message import SID_RULE, Draft, Message, Numbered, parse_id
 from progress_ws.errors import InvalidMessage
 
 MAX_MEMBERS = 1000
@@ -38,17 +38,13 @@ _MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _members = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_message = msgspec.json.Decoder(Message)
 _messages = msgspec.json.Decoder(list[Message])
+_drafts = msgspec.json.Decoder(Draft)
 
-
-class Void(NamedTuple):
-    """A number that carries nothing: its message was given up."""
-
-    id: str
-
-
-Item = Message | Void | InvalidMessage
-"""A member of a body, or the reason why it is none."""
+Item = Numbered | Message | InvalidMessage
+"""A member of a body: under a number a message, or nothing where it was given up; a message without
+a number; or the reason why it is neither."""
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Draft)
@@ -100,7 +96,7 @@ def new_draft(
         text = encode(draft)
     except (TypeError, ValueError) as exc:
         raise _bad(next(name for name in _RULES if not _is_encodable(draft, name))) from exc
-    return _read(text, Draft, max_message_bytes)
+    return _read(text, max_message_bytes)
 
 
 def _is_encodable(draft: Draft, name: str) -> bool:
@@ -145,9 +141,13 @@ def decode_body(body: bytes, *, max_message_bytes: int) -> list[Item]:
 
 
 def _checked(message: Message, max_message_bytes: int) -> Item:
+    number = None if message.id is None else parse_id(message.id)
     flaw = _flaw(message, max_message_bytes)
-    if flaw is None:
+    if flaw is None and number is not None:
+        return Numbered(number, message)
+    if flaw is None and message.id is None:
         return message
+    flaw = flaw or _bad("id")
     flaw.id = message.id
     return flaw
 
@@ -177,7 +177,7 @@ def decode_drafts(
 
 
 def _read_draft(text: bytes | msgspec.Raw, max_message_bytes: int, max_stall_s: float) -> Draft:
-    draft = _read(text, Draft, max_message_bytes)
+    draft = _read(text, max_message_bytes)
     if draft.stall_s is not None and draft.stall_s > max_stall_s:
         detail = f"stall_s must be at most {max_stall_s:g} seconds, the node's history time"
         raise InvalidMessage(detail, reason="bad_stall_s", field="stall_s")
@@ -185,7 +185,7 @@ def _read_draft(text: bytes | msgspec.Raw, max_message_bytes: int, max_stall_s: 
 
 
 def _is_array(body: bytes) -> bool:
-    return body.lstrip(b" \t\r\n").startswith(b"[")
+    return body.startswith(b"[") or body.lstrip(b" \t\r\n").startswith(b"[")
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:
@@ -210,37 +210,42 @@ def _decode_members(body: bytes, max_message_bytes: int) -> list[Item]:
     return [_outcome(member, max_message_bytes) for member in members]
 
 
-class _Numbered(msgspec.Struct):
+class _Member(msgspec.Struct):
     id: str | None = None
     void: bool = False
 
 
 def _outcome(text: bytes | msgspec.Raw, limit: int) -> Item:
     try:
-        return _read(text, Message, limit)
+        return _checked(_decode(text, _message), limit)
     except InvalidMessage as exc:
         flaw = exc
     try:
-        member = msgspec.json.decode(text, type=_Numbered)
+        member = msgspec.json.decode(text, type=_Member)
     except _MALFORMED:
         return flaw
-    if member.id is None or parse_id(member.id) is None:
+    number = None if member.id is None else parse_id(member.id)
+    if number is None:
         return flaw
     flaw.id = member.id
-    return Void(member.id) if member.void else flaw
+    return Numbered(number) if member.void else flaw
 
 
-def _read(text: bytes | msgspec.Raw, type: type[D], max_message_bytes: int) -> D:
+def _read(text: bytes | msgspec.Raw, max_message_bytes: int) -> Draft:
+    draft = _decode(text, _drafts)
+    if flaw := _flaw(draft, max_message_bytes):
+        raise flaw
+    return draft
+
+
+def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[D]) -> D:
     try:
         # The value itself is only skipped over by the decoder, which does not look at its UTF-8;
         # one bad byte in a text frame would cost the browser its connection (RFC 6455, 8.1).
         bytes(text).decode()
-        draft = msgspec.json.decode(text, type=type)
+        return decoder.decode(text)
     except _MALFORMED as exc:
-        raise _diagnosis(text, type) from exc
-    if flaw := _flaw(draft, max_message_bytes):
-        raise flaw
-    return draft
+        raise _diagnosis(text, decoder.type) from exc
 
 
 def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:
@@ -269,7 +274,7 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
     if len(draft.message) > max_message_bytes and _value_bytes(draft.message) > max_message_bytes:
         detail = f"message is larger than {max_message_bytes} bytes"
         return InvalidMessage(detail, reason="too_large", field="message")
-    if _is_too_deep(bytes(draft.message)):
+    if len(draft.message) > 2 * MAX_DEPTH and _is_too_deep(bytes(draft.message)):
         detail = f"message is nested deeper than {MAX_DEPTH} levels"
         return InvalidMessage(detail, reason="too_deep", field="message")
     if draft.key is None:
@@ -277,8 +282,6 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
             return _bad("run")
         if draft.stall_s is not None:
             return _bad("stall_s")
-    if isinstance(draft, Message) and draft.id is not None and parse_id(draft.id) is None:
-        return _bad("id")
     return None
 
 

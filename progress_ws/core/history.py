@@ -21,7 +21,7 @@ SHARE = 8
 ALIASES_MAX = 8
 EVICTED_MAX = 16
 ENTRY_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 520, 250, 800
-ALIAS_BYTES, EVICTED_BYTES = 120, 250
+ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 120, 250, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
@@ -75,15 +75,18 @@ class Session:
         if entry.number is None:
             self.note_lost(entry.arrived_s)
             return 0
-        known = len(self._evicted)
-        publisher, seq = entry.number
-        before_seq, before_s = self._evicted.pop(publisher, (0, LONG_AGO))
-        # Final messages go last, so the one before may be the later one.
-        self._evicted[publisher] = max(seq, before_seq), max(entry.arrived_s, before_s)
-        if len(self._evicted) > EVICTED_MAX:
-            _, arrived_s = self._evicted.pop(next(iter(self._evicted)))
-            self.note_lost(arrived_s)
-        return (len(self._evicted) - known) * EVICTED_BYTES
+        publisher, seq, arrived_s = entry.number.publisher, entry.number.seq, entry.arrived_s
+        before = self._evicted.pop(publisher, None)
+        if before is not None:
+            # Final messages go last, so the one before may be the later one.
+            self._evicted[publisher] = max(seq, before[0]), max(arrived_s, before[1])
+            return 0
+        self._evicted[publisher] = seq, arrived_s
+        if len(self._evicted) <= EVICTED_MAX:
+            return EVICTED_BYTES
+        _, arrived_s = self._evicted.pop(next(iter(self._evicted)))
+        self.note_lost(arrived_s)
+        return 0
 
     def note_lost(self, arrived_s: float) -> None:
         """Remember that something that arrived then is not here."""
@@ -152,6 +155,8 @@ class History:
 
         Nor is the repetition of a `dedupe`; its id becomes another name of the first one's.
         """
+        if message.key is None and message.dedupe is None:
+            return True
         session = self._sessions.get(message.sid)
         if session is None:
             return True
@@ -166,26 +171,30 @@ class History:
         return current is None or current.message is None or supersedes(message, current.message)
 
     def add(self, message: Message, *, number: Number | None, arrived_s: float) -> int:
-        """Retain a message that is news, in the place of the older one of its key; its place."""
-        self.ordinal += 1
-        entry = Entry(
-            message,
-            number=number,
-            ordinal=self.ordinal,
-            arrived_s=arrived_s,
-            size=measure(message),
-        )
+        """Retain a message that is news, in the place of the older one of its key; its place.
+
+        What is too old by now goes when somebody asks, or at the next `expire`.
+        """
+        self.ordinal = ordinal = self.ordinal + 1
         if not self.is_on:
-            return entry.ordinal
-        self.expire()
-        session = self._sessions.get(message.sid)
+            return ordinal
+        sid = message.sid
+        session = self._sessions.get(sid)
         if session is None:
-            session = Session(unsure_s=self._unsure_s, edge=self._edge)
-            self._sessions[message.sid] = session
+            session = self._sessions[sid] = Session(unsure_s=self._unsure_s, edge=self._edge)
             self.size += session.size
-        self._append(session, entry, message)
-        self._trim(session)
-        return entry.ordinal
+        size, final = measure(message), bool(message.final)
+        entry = Entry(message, sid, message.dedupe, final, number, ordinal, arrived_s, size)
+        if message.key is not None or message.dedupe is not None or number is None:
+            self._name(session, entry, message)
+        session.lanes.append(entry)
+        session.latest = ordinal
+        session.size += size
+        self._lanes.append(entry)
+        self.size += size
+        if session.size > self._max_bytes // SHARE or self.size > self._max_bytes:
+            self._trim(session)
+        return ordinal
 
     def current(self, sid: str, key: str) -> Entry | None:
         """Return the message of a key, if it is retained."""
@@ -209,11 +218,12 @@ class History:
     def expire(self) -> None:
         """Drop what is too old."""
         horizon_s = self._clock() - self.max_age_s
-        while too_old := [e for e in self._lanes.oldest() if e.arrived_s < horizon_s]:
-            for entry in too_old:
-                self._evict(entry)
+        for lane in self._lanes:
+            while (oldest := lane.oldest()) is not None and oldest.arrived_s < horizon_s:
+                self._evict(oldest)
 
-    def _append(self, session: Session, entry: Entry, message: Message) -> None:
+    def _name(self, session: Session, entry: Entry, message: Message) -> None:
+        """Let an entry be found by its key, its name or its text."""
         if message.key is not None:
             if (older := session.keys.get(message.key)) is not None:
                 self._replace(session, older)
@@ -222,10 +232,6 @@ class History:
             session.names[message.dedupe] = entry
         if entry.number is None:
             session.unnumbered.setdefault(bytes(message.message), []).append(entry)
-        session.lanes.append(entry)
-        session.latest = entry.ordinal
-        self._lanes.append(entry)
-        self._resize(session, entry.size)
 
     def _replace(self, session: Session, entry: Entry) -> None:
         """Take out what a newer message of its key replaces; its name stays known."""
@@ -248,7 +254,8 @@ class History:
         """Let an entry go, and remember that it has gone."""
         session = self._sessions[entry.sid]
         if entry.message is not None:
-            self._resize(session, session.note_evicted(entry))
+            if grown := session.note_evicted(entry):
+                self._resize(session, grown)
             self._strip(session, entry)
         if entry.dedupe is not None and session.names.get(entry.dedupe) is entry:
             del session.names[entry.dedupe]
@@ -276,7 +283,8 @@ class History:
         entry.aliases, entry.number = (), None  # it stays in the lanes for a while
         session.lanes.note_gone(entry)
         self._lanes.note_gone(entry)
-        self._resize(session, -entry.size)
+        session.size -= entry.size
+        self.size -= entry.size
 
     def _resize(self, session: Session, by: int) -> None:
         session.size += by
@@ -285,6 +293,9 @@ class History:
 
 def measure(message: Message) -> int:
     """Return the bytes that a retained message takes."""
-    texts = (message.id, message.key, message.run, message.dedupe)
-    size = ENTRY_BYTES + len(message.message) + sum(getsizeof(t) for t in texts if t is not None)
-    return size + UNNUMBERED_BYTES if message.id is None else size
+    size = ENTRY_BYTES + len(message.message)
+    size += UNNUMBERED_BYTES if message.id is None else ASCII_BYTES + len(message.id)
+    if message.key is not None or message.dedupe is not None:
+        texts = (message.key, message.run, message.dedupe)
+        size += sum(getsizeof(text) for text in texts if text is not None)
+    return size

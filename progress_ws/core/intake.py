@@ -1,7 +1,7 @@
 """What comes off the exchange: told apart, checked, counted, and handed on."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -89,32 +89,29 @@ class Intake:
         elif self.hold is not None:
             self.hold(delivery)
         else:
-            for item in self.read(delivery):
-                if isinstance(item, Numbered):
-                    self._memory.receive(item)
-                else:
-                    self._memory.take(item)
+            self._memory.receive_all(self.read(delivery))
 
-    def read(self, delivery: Delivery, *, live: bool = True) -> Iterator[Numbered | Message]:
+    def read(self, delivery: Delivery, *, live: bool = True) -> list[Numbered | Message]:
         """Give what a delivery carries: what has a number, and messages that have none.
 
         What is not `live` was counted when it came, or is another node's to count.
         """
         items = codec.decode_body(delivery.body, max_message_bytes=self._max_message_bytes)
+        several = len(items) > 1
+        found: list[Numbered | Message] = []
         for index, item in enumerate(items):
-            if isinstance(item, Message):
-                self.received += live
-                self._complete(item, delivery, index if len(items) > 1 else None)
-                number = parse_id(item.id) if item.id is not None else None
-                if number is None:
-                    yield item
-                else:
-                    yield Numbered(number, item)
+            if isinstance(item, InvalidMessage):
+                if live:
+                    self._reject(item, delivery)
+                if item.id is not None and (number := parse_id(item.id)) is not None:
+                    found.append(Numbered(number))
                 continue
-            if live and isinstance(item, InvalidMessage):
-                self._reject(item, delivery)
-            if item.id is not None and (number := parse_id(item.id)) is not None:
-                yield Numbered(number)
+            message = item if isinstance(item, Message) else item.message
+            if message is not None:
+                self.received += live
+                self._complete(message, delivery, index if several else None)
+            found.append(item)
+        return found
 
     def own_heartbeat(self, delivery: Delivery) -> Heartbeat | None:
         """Return the heartbeat of this very node that a delivery of the stream is, or None.

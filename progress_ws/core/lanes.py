@@ -5,62 +5,47 @@ from collections.abc import Iterator
 from heapq import merge
 from operator import attrgetter
 
+import msgspec
+
 from progress_ws.core.message import Message, Number
 
 _ordinal = attrgetter("ordinal")
 _SLACK = 32
 
 
-class Entry:
-    """One retained message.
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One retained message. There are very many: made quickly, and of no concern to the collector.
 
     Attributes:
         message: what is retained; None once it is replaced, while its `dedupe` is still needed.
         sid: its session.
         dedupe: the name under which a repetition is recognised.
-        number: its id, taken apart; None for an unnumbered one.
-        aliases: the ids of its repetitions.
         final: the last one of its run.
+        number: its id, taken apart; None for an unnumbered one.
         ordinal: its place among all that came in.
         arrived_s: when it came in, by the node's clock; never later than it really did.
         size: measured bytes.
+        aliases: the ids of its repetitions.
         gone: it is retained no more; lanes sweep it out when they come to it.
     """
 
-    __slots__ = (
-        "aliases",
-        "arrived_s",
-        "dedupe",
-        "final",
-        "gone",
-        "message",
-        "number",
-        "ordinal",
-        "sid",
-        "size",
-    )
-
-    def __init__(
-        self, message: Message, *, number: Number | None, ordinal: int, arrived_s: float, size: int
-    ) -> None:
-        self.message: Message | None = message
-        self.sid = message.sid
-        self.dedupe = message.dedupe
-        self.final = bool(message.final)
-        self.number = number
-        self.aliases: tuple[Number, ...] = ()
-        self.ordinal = ordinal
-        self.arrived_s = arrived_s
-        self.size = size
-        self.gone = False
+    message: Message | None
+    sid: str
+    dedupe: str | None
+    final: bool
+    number: Number | None
+    ordinal: int
+    arrived_s: float
+    size: int
+    aliases: tuple[Number, ...] = ()
+    gone: bool = False
 
     def is_covered(self, positions: dict[str, int]) -> bool:
         """Tell whether a browser at these positions has seen it, under any of its names."""
         if self.number is None:
             return False
-        return any(
-            positions.get(publisher, 0) >= seq for publisher, seq in (self.number, *self.aliases)
-        )
+        names = (self.number, *self.aliases)
+        return any(positions.get(name.publisher, 0) >= name.seq for name in names)
 
 
 class Lane:
@@ -82,18 +67,29 @@ class Lane:
 
     def note_gone(self) -> None:
         """Count an entry of this lane that was marked as gone."""
-        self._gone += 1
-        if self._gone > len(self) + _SLACK:
+        self._gone = gone = self._gone + 1
+        if 2 * gone > len(self._entries) + _SLACK:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Rid the lane of what has gone; mostly that is all before the head."""
+        if 2 * self._head >= self._gone:
+            del self._entries[: self._head]
+            self._gone -= self._head
+        else:
             self._entries = [entry for entry in self._entries if not entry.gone]
-            self._gone = self._head = 0
+            self._gone = 0
+        self._head = 0
 
     def oldest(self) -> Entry | None:
         """Return the first that is there."""
-        entries = self._entries
-        while self._head < len(entries):
-            if not entries[self._head].gone:
-                return entries[self._head]
-            self._head += 1
+        entries, head = self._entries, self._head
+        while head < len(entries):
+            if not entries[head].gone:
+                self._head = head
+                return entries[head]
+            head += 1
+        self._head = head
         return None
 
     def after(self, ordinal: int) -> Iterator[Entry]:
@@ -127,9 +123,8 @@ class Lanes:
         """Return the oldest one that is not final, else the oldest final one."""
         return self._ordinary.oldest() or self._finals.oldest()
 
-    def oldest(self) -> Iterator[Entry]:
-        """Give the oldest of both kinds."""
-        return (e for e in (self._ordinary.oldest(), self._finals.oldest()) if e is not None)
+    def __iter__(self) -> Iterator[Lane]:
+        return iter((self._ordinary, self._finals))
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place, in order; not to be used across a change."""

@@ -4,7 +4,7 @@ A message comes in one of three ways: live; *recalled* from the stream, in the s
 the node catches up after a gap; or *repaired*, when a hole in one publisher's numbers was filled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 
@@ -113,9 +113,23 @@ class Memory:
 
     # -- live -------------------------------------------------------------------------------------
 
+    def receive_all(self, items: Iterable[Numbered | Message]) -> None:
+        """Take what has come live, with a number and without."""
+        now_s, follow = self._clock(), self.numbers.follow
+        for item in items:
+            if not isinstance(item, Numbered):
+                self._take_in(item, now_s)
+            elif self.holes or (number := follow(item.number, arrived_s=now_s)) is None:
+                self._receive(item, now_s)
+            elif item.message is not None:
+                self._take_in(item.message, now_s, number)
+
     def receive(self, item: Numbered) -> None:
         """Take what has come live under a number; behind a hole it is held back."""
-        number, now_s = item.number, self._clock()
+        self._receive(item, self._clock())
+
+    def _receive(self, item: Numbered, now_s: float) -> None:
+        number = item.number
         last = self.numbers.last(number.publisher)
         if number.seq <= last:
             self.repeated += item.message is not None
@@ -172,7 +186,7 @@ class Memory:
 
     def recall(self, item: Numbered, arrived_s: float) -> None:
         """Take what was found in the stream, in its order; most of it is known already."""
-        publisher, seq = item.number
+        publisher, seq = item.number.publisher, item.number.seq
         hole = self.holes.get(publisher)
         if seq > self.numbers.last(publisher):
             self._accept(item, arrived_s)
@@ -278,6 +292,7 @@ class Memory:
             self.stale += 1
             return None
         place = self.history.add(message, number=number, arrived_s=arrived_s)
-        self.silence.heard(message, number)
+        if message.key is not None:
+            self.silence.heard(message, number)
         self._hub.deliver(message)
         return place

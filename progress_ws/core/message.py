@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -14,9 +14,8 @@ SEQ_LIMIT = 2**53
 """Numbers stay below this so that a JavaScript number holds them exactly."""
 
 _SID = r"\A[A-Za-z0-9._~-]{16,128}\Z"
-_PUBLISHER = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-_SEQ = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _is_sid = re.compile(_SID).match
+_is_publisher = re.compile(r"[A-Za-z0-9._~-]{1,64}").fullmatch
 
 Sid = Annotated[str, msgspec.Meta(pattern=_SID)]
 Key = Annotated[str, msgspec.Meta(max_length=KEY_MAX_CHARS)]
@@ -56,14 +55,14 @@ class Message(Draft, omit_defaults=True, gc=False):
     ts: float | None = None
 
 
-class Number(NamedTuple):
+class Number(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message's place among all that its publisher sends."""
 
     publisher: str
     seq: int
 
 
-class Numbered(NamedTuple):
+class Numbered(msgspec.Struct, frozen=True, gc=False):
     """What carries a number: a message, or nothing (a void, or what was no message)."""
 
     number: Number
@@ -84,15 +83,16 @@ def is_sid(text: str) -> bool:
 
 def parse_id(text: str) -> Number | None:
     """Split an id into publisher and number; None when it is not of that form."""
-    publisher, _, seq = text.rpartition("-")
-    if not _PUBLISHER.fullmatch(publisher) or not _SEQ.fullmatch(seq):
+    publisher, _, digits = text.rpartition("-")
+    if not (digits.isdecimal() and digits.isascii() and digits[0] != "0" and len(digits) <= 16):
         return None
-    return Number(publisher, int(seq)) if int(seq) < SEQ_LIMIT else None
+    seq = int(digits)
+    return Number(publisher, seq) if seq < SEQ_LIMIT and _is_publisher(publisher) else None
 
 
 def is_number(number: Number) -> bool:
     """Tell whether publisher and number are ones that an id may have."""
-    return 0 < number.seq < SEQ_LIMIT and _PUBLISHER.fullmatch(number.publisher) is not None
+    return 0 < number.seq < SEQ_LIMIT and _is_publisher(number.publisher) is not None
 
 
 def supersedes(new: Draft, old: Draft) -> bool:

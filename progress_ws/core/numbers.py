@@ -52,7 +52,22 @@ class Numbers:
     def known(self, number: Number) -> Number:
         """Return the same number, with the one copy of its publisher's name that is kept."""
         line = self._lines.get(number.publisher)
-        return number if line is None else Number(line.name, number.seq)
+        if line is None or line.name is number.publisher:
+            return number
+        return Number(line.name, number.seq)
+
+    def follow(self, number: Number, *, arrived_s: float) -> Number | None:
+        """Note a number that is the next one of its publisher, and return it; None if it is not.
+
+        What nearly every message needs, in one step: see `last`, `receive` and `known`.
+        """
+        publisher, seq = number.publisher, number.seq
+        line = self._lines.get(publisher)
+        if line is None or seq != line.last + 1:
+            return None
+        self._lines.move_to_end(publisher)
+        self._note(line, seq, arrived_s)
+        return number if line.name is publisher else Number(line.name, seq)
 
     def receive(self, number: Number, *, arrived_s: float) -> bool:
         """Note a number; False when it is a repetition."""
@@ -65,13 +80,16 @@ class Numbers:
             return False
         else:
             self._lines.move_to_end(number.publisher)
-        line.last = number.seq
+        self._note(line, number.seq, arrived_s)
+        return True
+
+    def _note(self, line: _Line, seq: int, arrived_s: float) -> None:
+        line.last = seq
         line.heard_s = arrived_s
         if not line.times or arrived_s - line.times[-1] >= self._mark_every_s:
-            line.seqs.append(number.seq)
+            line.seqs.append(seq)
             line.times.append(arrived_s)
             del line.seqs[:-MARKS_MAX], line.times[:-MARKS_MAX]
-        return True
 
     def fallen_silent(self, now_s: float) -> list[Number]:
         """Return the last numbers of publishers that fell silent a moment ago, some of them."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from progress_ws import InvalidMessage
 from progress_ws.core import codec
-from progress_ws.core.message import Draft, Message
+from progress_ws.core.message import Draft, Message, Numbered
 from tests.core.making import LIMIT, SID, body, nested, texts, values, without
 
 FIELDS = {
@@ -26,8 +26,10 @@ FIELDS = {
 }
 
 
-def read(raw: bytes, *, limit: int = LIMIT) -> list[Message | InvalidMessage]:
-    return codec.decode_body(raw, max_message_bytes=limit)
+def read(raw: bytes, *, limit: int = LIMIT) -> list[Message | InvalidMessage | None]:
+    """Messages without the numbers that they came under; None: a number and no message."""
+    items = codec.decode_body(raw, max_message_bytes=limit)
+    return [item.message if isinstance(item, Numbered) else item for item in items]
 
 
 def message_of(raw: bytes, *, limit: int = LIMIT) -> Message:

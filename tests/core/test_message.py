@@ -91,7 +91,7 @@ def test_nothing_else_is_an_id(text: str) -> None:
 
 @given(st.text(SID_CHARS, min_size=1, max_size=64), st.integers(1, 2**53 - 1))
 def test_every_id_that_a_publisher_makes_is_read_back(publisher: str, seq: int) -> None:
-    assert parse_id(f"{publisher}-{seq}") == (publisher, seq)
+    assert parse_id(f"{publisher}-{seq}") == Number(publisher, seq)
 
 
 @given(st.text())

@@ -110,7 +110,7 @@ def test_the_name_of_a_publisher_is_kept_once() -> None:
     numbers = Numbers()
     numbers.receive(Number("publ" + str(1), 1), arrived_s=0)
     first, second = (numbers.known(Number("publ" + str(1), seq)) for seq in (1, 2))
-    assert (first, second) == (("publ1", 1), ("publ1", 2))
+    assert (first, second) == (Number("publ1", 1), Number("publ1", 2))
     assert first.publisher is second.publisher
 
 
