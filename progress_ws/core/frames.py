@@ -119,3 +119,13 @@ def _after(text: msgspec.Raw, sid: str) -> dict[str, int] | None:
     except ValueError as exc:  # msgspec's own errors are ValueErrors too
         detail = f"after is a list of message ids: {exc}"
         raise ProtocolError("bad_after", detail, sid=sid) from exc
+
+
+def pack(payload: bytes) -> bytes:
+    """Make the frame that carries a text to a browser: whole and unmasked (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81%c%b" % (size, payload)
+    if size < 65_536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)

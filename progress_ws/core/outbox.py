@@ -1,11 +1,12 @@
 """One browser's bounded mailbox: newest wins per key, and whoever reads too slowly is let go."""
 
 import asyncio
-from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from progress_ws.core import codec
+from progress_ws.core.frames import pack
 from progress_ws.core.message import Message, parse_id, supersedes
 from progress_ws.core.silence import Stall
 
@@ -19,7 +20,7 @@ FRAME_OVERHEAD_BYTES = 256
 class Update:
     """A delivered message with its frames, each encoded at most once for all sockets of a sid."""
 
-    __slots__ = ("_frame", "_text", "message", "replay", "size")
+    __slots__ = ("_frame", "_packed", "_packed_text", "message", "replay", "size")
 
     def __init__(self, message: Message, *, replay: bool = False) -> None:
         """`replay`: it comes from history."""
@@ -27,7 +28,8 @@ class Update:
         self.replay = replay
         self.size = len(message.message) + FRAME_OVERHEAD_BYTES
         self._frame: bytes | None = None
-        self._text: bytes | None = None
+        self._packed: bytes | None = None
+        self._packed_text: bytes | None = None
 
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
@@ -35,11 +37,17 @@ class Update:
             self._frame = codec.message_frame(self.message, replay=self.replay)
         return self._frame
 
-    def text(self) -> bytes:
-        """Return the frame of `format=text`."""
-        if self._text is None:
-            self._text = codec.message_text(self.message)
-        return self._text
+    def packed(self) -> bytes:
+        """Return that frame as a WebSocket carries it."""
+        if self._packed is None:
+            self._packed = pack(self.frame())
+        return self._packed
+
+    def packed_text(self) -> bytes:
+        """Return the frame of `format=text` as a WebSocket carries it."""
+        if self._packed_text is None:
+            self._packed_text = pack(codec.message_text(self.message))
+        return self._packed_text
 
     def age_s(self, now_s: float) -> float | None:
         """Return the seconds since it was published; None where they would mean nothing.
@@ -49,6 +57,9 @@ class Update:
         if self.message.id is None or not self.message.ts or self.replay:
             return None
         return max(0.0, now_s - self.message.ts)  # two hosts, two clocks
+
+
+_FRAMES = (Update, bytes)
 
 
 class Source(Protocol):
@@ -76,23 +87,48 @@ class Outbox:
     While a session is replayed, its live messages are not taken in: the replay will come to them.
     """
 
+    __slots__ = (
+        "_ahead",
+        "_bytes",
+        "_closed",
+        "_max_bytes",
+        "_max_frames",
+        "_messages_only",
+        "_on_overflow",
+        "_on_ready",
+        "_replays",
+        "_running",
+        "_waiting",
+        "_wake",
+    )
+
     def __init__(
         self,
         *,
         on_overflow: Callable[[], None],
+        on_ready: Callable[[], None] | None = None,
         messages_only: bool = False,
         max_bytes: int = MAX_BYTES,
         max_frames: int = MAX_FRAMES,
     ) -> None:
-        """`messages_only`: nothing else is told (`format=text`)."""
+        """Be empty.
+
+        Args:
+            on_overflow: see above.
+            on_ready: called when something comes into the empty mailbox; for who cannot wait.
+            messages_only: nothing else is told (`format=text`).
+            max_bytes: the bound.
+            max_frames: likewise.
+        """
         self._messages_only = messages_only
         self._on_overflow = on_overflow
+        self._on_ready = on_ready
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._waiting: OrderedDict[object, Update | Source | bytes] = OrderedDict()
+        self._waiting: dict[object, Update | Source | bytes] = {}
         self._bytes = 0
         self._replays: dict[str, Source] = {}
-        self._running: deque[Source] = deque()
+        self._running: list[Source] = []
         self._ahead: dict[str, dict[str, int]] = {}
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
@@ -105,7 +141,7 @@ class Outbox:
         message = update.message
         if message.key is not None:
             self._take_out((message.sid, message.key, "stalled"))
-        if (source := self._replays.get(message.sid)) is not None:
+        if self._replays and (source := self._replays.get(message.sid)) is not None:
             source.await_latest()
             return
         if self._ahead and self._has_seen(message):
@@ -167,14 +203,20 @@ class Outbox:
         while not self._closed:
             if taken := self.take_now():
                 return taken
-            if not self._waiting and not self._running:
+            if not self.has_more:
                 self._wake = asyncio.get_running_loop().create_future()
                 await self._wake
         return []
 
     def take_now(self) -> list[Update | bytes]:
         """Take what is there, as much as for one write; nothing when nothing is."""
-        return self._take_waiting() + self._take_replayed()
+        taken = self._take_waiting() if self._waiting else []
+        return taken + self._take_replayed() if self._running else taken
+
+    @property
+    def has_more(self) -> bool:
+        """Tell whether it is worth while to take again."""
+        return bool(self._waiting or self._running)
 
     def close(self) -> None:
         """Empty the mailbox and take no more."""
@@ -186,24 +228,30 @@ class Outbox:
         self._stir()
 
     def _take_waiting(self) -> list[Update | bytes]:
-        taken: list[Update | bytes] = []
-        room = TAKE_BYTES
-        while self._waiting and room > 0:
-            _, item = self._waiting.popitem(last=False)
-            if not isinstance(item, Update | bytes):
-                self._bytes -= FRAME_OVERHEAD_BYTES
-                self._running.append(item)
-                continue
-            size = item.size if isinstance(item, Update) else len(item) + FRAME_OVERHEAD_BYTES
-            self._bytes -= size
-            room -= size
-            taken.append(item)
+        """Take from the front; all of it in one go where it is less than one write."""
+        waiting = self._waiting
+        if self._bytes <= TAKE_BYTES:
+            items = list(waiting.values())
+            waiting.clear()
+            self._bytes = 0
+        else:
+            items, room = [], TAKE_BYTES
+            for slot in list(islice(waiting, TAKE_BYTES // FRAME_OVERHEAD_BYTES)):
+                if room <= 0:
+                    break
+                item = waiting.pop(slot)
+                room -= _size(item)
+                items.append(item)
+            self._bytes -= TAKE_BYTES - room
+        taken = [item for item in items if isinstance(item, _FRAMES)]
+        if len(taken) < len(items):
+            self._running += [item for item in items if not isinstance(item, _FRAMES)]
         return taken
 
     def _take_replayed(self) -> list[Update | bytes]:
         """Take one write from one replay; one that has caught up makes way for what is live."""
         while self._running:
-            source = self._running.popleft()
+            source = self._running.pop(0)
             if self._replays.get(source.sid) is not source:
                 continue  # forgotten meanwhile
             taken = source.take(TAKE_BYTES)
@@ -252,13 +300,21 @@ class Outbox:
         if self._bytes > self._max_bytes or len(self._waiting) > self._max_frames:
             self.close()
             self._on_overflow()
-        else:
+        elif len(self._waiting) == 1:
             self._stir()
 
     def _stir(self) -> None:
         """Wake whoever waits to take."""
-        if self._wake is not None and not self._wake.done():
+        if self._on_ready is not None:
+            self._on_ready()
+        elif self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def _size(item: Update | Source | bytes) -> int:
+    if isinstance(item, Update):
+        return item.size
+    return FRAME_OVERHEAD_BYTES + (len(item) if isinstance(item, bytes) else 0)
 
 
 def _gap(sid: str) -> bytes:

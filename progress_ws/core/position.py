@@ -91,7 +91,7 @@ class Position:
     def come_to(self, sid: str, id: str) -> None:
         """Note that a message has been seen, whose id is right."""
         if (number := parse_id(id)) is not None:
-            self._note(sid, *number)
+            self._note(sid, number.publisher, number.seq)
             self._write(sid)
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ from progress_ws.node.sse import progress_stream
 from progress_ws.node.stalls import watch_silence
 from progress_ws.node.tasks import Owner
 from progress_ws.node.upgrade import progress_socket
+from progress_ws.node.wire import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.CANCELLER] = parts.canceller
     app[keys.SOCKETS] = parts.sockets
     app[keys.METRICS] = metrics
+    app[keys.TURN] = Turn()
     app[keys.BODIES] = Bodies()
     app[keys.READINESS] = Readiness(
         cluster=parts.cluster,

@@ -14,6 +14,7 @@ from progress_ws.node.readiness import Readiness
 from progress_ws.node.recovery import Recovery
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
+from progress_ws.node.wire import Turn
 
 RECOVERY = web.AppKey("recovery", Recovery)
 SETTINGS = web.AppKey("settings", Settings)
@@ -27,3 +28,4 @@ BODIES = web.AppKey("bodies", Bodies)
 METRICS = web.AppKey("metrics", Metrics)
 READINESS = web.AppKey("readiness", Readiness)
 SIBLINGS = web.AppKey("siblings", Siblings)
+TURN = web.AppKey("turn", Turn)

@@ -13,7 +13,7 @@ from progress_ws.core.subscriber import Subscriber
 from progress_ws.node import origins
 from progress_ws.node.keys import HUB, MEMORY, RECOVERY, SETTINGS
 from progress_ws.node.problems import problem
-from progress_ws.node.sockets import STALLED_AFTER_S
+from progress_ws.node.wire import STALLED_AFTER_S
 
 HEADERS = {hdrs.CONTENT_TYPE: "application/json", hdrs.CACHE_CONTROL: "no-store"}
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
+from aiohttp.abc import AbstractStreamWriter
 
 from progress_ws.core.frames import (
     FRAMES_MAX,
@@ -20,38 +20,36 @@ from progress_ws.core.frames import (
 )
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
 from progress_ws.core.quota import FrameQuota
 from progress_ws.core.subscriber import Subscriber
 from progress_ws.errors import ProtocolError
 from progress_ws.node.cancels import Asking, Canceller
+from progress_ws.node.wire import STALLED_AFTER_S, OnWritten, Turn, Wire
 
 log = structlog.get_logger(__name__)
 
-STALLED_AFTER_S = 15.0
-"""A reader that has not taken one write (about 64 KiB) in this time is let go."""
 LINGER_S = 30.0
 """How long a close frame waits behind what the browser has not read yet."""
 _FROM_BROWSER = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG)
 NO_STATUS, ABNORMAL = 1005, 1006
 """In logs and metrics: a close frame without a code, and none at all (RFC 6455, 7.4.1)."""
 
-OnWritten = Callable[[float], None]
-"""Told the seconds from the publisher's timestamp to the write, for each message."""
-
 
 class Socket:
     """A browser's connection from the welcome to the close.
 
-    The handler's own task reads; one task writes what the outbox holds. Whoever wants the socket
-    closed (the outbox that overflows, the drain, a limit) calls `end`, a plain call.
+    The handler's own task reads; what the outbox holds, its wire writes, which is no task. Whoever
+    wants it closed (the outbox that overflows, the drain, a limit) calls `end`, a plain call.
     """
 
     def __init__(
         self,
         websocket: web.WebSocketResponse,
+        writer: AbstractStreamWriter,
         transport: asyncio.Transport,
         *,
+        turn: Turn,
         hub: Hub,
         memory: Memory,
         canceller: Canceller,
@@ -62,18 +60,26 @@ class Socket:
         self._websocket = websocket
         self._transport = transport
         self._asking = Asking(canceller)
-        self._on_written = on_written
         self._as_text = as_text
-        self._outbox = Outbox(on_overflow=self._overflow, messages_only=as_text)
+        self._wire = Wire(
+            writer,
+            transport,
+            turn=turn,
+            on_written=on_written,
+            on_stalled=self._let_go,
+            on_failed=self._fail,
+            as_text=as_text,
+        )
+        self._outbox = Outbox(
+            on_overflow=self._let_go, on_ready=self._wire.wake, messages_only=as_text
+        )
         self._subscriber = Subscriber(
             self._outbox, hub=hub, memory=memory, node=node, as_text=as_text
         )
         self._quota = FrameQuota(limit=FRAMES_MAX, window_s=FRAMES_WINDOW_S)
         self._code: CloseCode | None = None
         self._ended_with = ABNORMAL
-        self._writer: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
-        self._written = 0
 
     async def run(self, sid: str, *, after: dict[str, int] | None) -> int:
         """Serve the browser until either side ends it; return the close code.
@@ -85,17 +91,17 @@ class Socket:
         started_s = time.monotonic()
         with self._subscriber.attached():
             self._subscriber.welcome(sid, after)
-            self._writer = asyncio.create_task(self._write())
+            self._wire.carry(self._outbox)
             try:
                 await self._read()
             except Exception:
                 log.exception("socket failed")
-                self.end(CloseCode.SERVER_ERROR, "server error")
+                self._fail()
             finally:
                 await self._settle()
         code = self._code or self._ended_with
         duration_s = round(time.monotonic() - started_s, 3)
-        log.info("socket closed", code=int(code), duration_s=duration_s, written=self._written)
+        log.info("socket closed", code=int(code), duration_s=duration_s, written=self._wire.written)
         return int(code)
 
     def end(self, code: CloseCode, reason: str) -> None:
@@ -103,43 +109,20 @@ class Socket:
         if self._farewell is None and not self._websocket.closed:
             self._code = code
             self._outbox.close()
-            if self._writer is not None:
-                self._writer.cancel()
+            self._wire.end()
             self._farewell = asyncio.create_task(self._say_goodbye(code, reason))
 
     def cut(self) -> None:
         """End the connection without waiting for the browser to read what it was sent."""
         self._transport.abort()
 
-    # -- writing --------------------------------------------------------------------------------
+    # -- ending ---------------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        try:
-            while batch := await self._outbox.take():
-                async with asyncio.timeout(STALLED_AFTER_S):
-                    await self._write_batch(batch)
-        except TimeoutError:
-            self.end(CloseCode.SLOW_READER, "slow reader")
-        except ConnectionError:
-            pass  # the reader notices too, and ends the socket
-        except Exception:
-            log.exception("writing failed")
-            self.end(CloseCode.SERVER_ERROR, "server error")
-
-    async def _write_batch(self, batch: list[Update | bytes]) -> None:
-        now = time.time()
-        for item in batch:
-            if isinstance(item, bytes):
-                frame = item
-            else:
-                frame = item.text() if self._as_text else item.frame()
-                if (age_s := item.age_s(now)) is not None:
-                    self._on_written(age_s)
-            self._written += 1
-            await self._websocket.send_frame(frame, WSMsgType.TEXT)
-
-    def _overflow(self) -> None:
+    def _let_go(self) -> None:
         self.end(CloseCode.SLOW_READER, "slow reader")
+
+    def _fail(self) -> None:
+        self.end(CloseCode.SERVER_ERROR, "server error")
 
     async def _say_goodbye(self, code: CloseCode, reason: str) -> None:
         loop = asyncio.get_running_loop()
@@ -150,16 +133,14 @@ class Socket:
                 await self._websocket.close(code=code, message=reason.encode())
 
     async def _settle(self) -> None:
-        """Leave nothing behind: end the writer, or wait until the close has been said."""
-        assert self._writer is not None
+        """Leave nothing behind, or wait until the close has been said."""
         await self._asking.end()
-        if self._farewell is None:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
-            if self._ended_with == ABNORMAL:
-                self._transport.abort()
-        else:
-            await asyncio.wait([self._writer, self._farewell])
+        self._wire.end()
+        await self._wire.ended()
+        if self._farewell is not None:
+            await asyncio.wait([self._farewell])
+        elif self._ended_with == ABNORMAL:
+            self._transport.abort()
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -186,7 +167,7 @@ class Socket:
             async with asyncio.timeout(STALLED_AFTER_S):
                 await self._websocket.pong(payload)
         except TimeoutError:
-            self.end(CloseCode.SLOW_READER, "slow reader")
+            self._let_go()
         except ConnectionError:
             pass  # the next reading says so
 

@@ -18,7 +18,8 @@ from progress_ws.core.memory import Memory
 from progress_ws.core.outbox import Outbox, Update
 from progress_ws.core.position import After, Position
 from progress_ws.core.subscriber import Subscriber
-from progress_ws.node.sockets import LINGER_S, NO_STATUS, STALLED_AFTER_S, OnWritten
+from progress_ws.node.sockets import LINGER_S, NO_STATUS
+from progress_ws.node.wire import STALLED_AFTER_S, OnWritten
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Stream:
             hub: of this node, as all that follows.
             memory: what is replayed from.
             node: the name that browsers are told.
-            on_written: told how old each message is when it is written.
+            on_written: told of each message that is written.
         """
         self._sessions = sessions
         self._transport = transport
@@ -150,8 +151,7 @@ class Stream:
                 if (id_ := item.message.id) is not None:
                     self._position.come_to(item.message.sid, id_)
                     parts.append(b"id: %b\n" % str(self._position).encode())
-                if (age_s := item.age_s(now_s)) is not None:
-                    self._on_written(age_s)
+                self._on_written(item, now_s)
             # A value travels as it came in; outside its strings a line may end.
             parts += b"data: ", frame.translate(_LINE_ENDS), b"\n\n"
         self._written += len(batch)

@@ -11,7 +11,7 @@ from progress_ws.core.message import SID_RULE, is_sid, new_sid
 from progress_ws.core.position import After, parse_after
 from progress_ws.node import origins
 from progress_ws.node.admission import Connection
-from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS
+from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS, TURN
 from progress_ws.node.sockets import LINGER_S, Socket
 
 
@@ -60,7 +60,7 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
         max_msg_size=FRAME_MAX_BYTES + 1,  # aiohttp refuses what reaches its limit
         timeout=LINGER_S,
     )
-    await websocket.prepare(request)
+    writer = await websocket.prepare(request)
     transport = request.transport
     if transport is None:
         return websocket  # gone already
@@ -81,7 +81,9 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
         return websocket
     socket = Socket(
         websocket,
+        writer,
         transport,
+        turn=request.app[TURN],
         hub=request.app[HUB],
         memory=memory,
         canceller=request.app[CANCELLER],

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
 
-from progress_ws.core.frames import Cancel, CloseCode, Follow, Ping, Unfollow, parse_frame
+from progress_ws.core.frames import Cancel, CloseCode, Follow, Ping, Unfollow, pack, parse_frame
 from progress_ws.errors import ProtocolError
 from tests.core.making import SID, nested, values
 
@@ -168,3 +169,12 @@ def test_nesting_breaks_nothing(name: str, levels: int) -> None:
 def test_close_codes_mean_come_back_below_4400_and_do_not_from_there() -> None:
     assert {code for code in CloseCode if code >= 4400} == {CloseCode.BAD_QUERY}
     assert {int(code) for code in CloseCode} == {1011, 1012, 1013, 4001, 4290, 4400}
+
+
+# -- what a WebSocket carries -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
+def test_a_packed_frame_is_what_an_independent_library_makes(size: int) -> None:
+    made = Frame(Opcode.TEXT, b"x" * size).serialize(mask=False, extensions=[])
+    assert pack(b"x" * size) == made

@@ -124,7 +124,8 @@ async def test_a_message_is_encoded_once_for_all_its_browsers() -> None:
     assert isinstance(first, Update)
     assert isinstance(second, Update)
     assert first.frame() is second.frame()
-    assert first.text() is second.text()
+    assert first.packed() is second.packed()
+    assert first.packed_text() is second.packed_text()
 
 
 def test_an_outbox_that_overflows_harms_no_other() -> None:

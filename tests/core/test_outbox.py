@@ -177,7 +177,8 @@ async def test_a_closed_mailbox_takes_nothing_and_overflows_never() -> None:
 def test_a_frame_is_encoded_at_most_once() -> None:
     made = update("x", key="k")
     assert made.frame() is made.frame()
-    assert made.text() is made.text()
+    assert made.packed() is made.packed()
+    assert made.packed_text() is made.packed_text()
 
 
 # -- a model: a plain list ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progress_ws.core.frames import FOLLOWS_MAX
+from progress_ws.core.frames import FOLLOWS_MAX, pack
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
@@ -178,7 +178,9 @@ def test_the_article_is_greeted_in_its_own_wire() -> None:
         subscriber.welcome(SID, None)
         told = box.take_now()
         assert told[0] == f"连接成功{SID}".encode()
-        assert [item.text() for item in told[1:] if isinstance(item, Update)] == [b"10 %"]
+        assert [item.packed_text() for item in told[1:] if isinstance(item, Update)] == [
+            pack(b"10 %")
+        ]
 
 
 # -- a glance ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from progress_ws.node import sockets
+from progress_ws.node import sockets, wire
 from tests.node.conftest import LiveNode, Start, answer, say, still_serves
 from tests.node.rawsocket import PING, PONG, RawSocket, raw_socket
 from tests.support.tab import Tab
@@ -220,7 +220,8 @@ async def test_a_reader_that_never_reads_again_is_cut_off(
     start: Start, monkeypatch: pytest.MonkeyPatch, total_bytes: int, stalled_after_s: float
 ) -> None:
     """A close frame that it will never read does not keep the socket for ever."""
-    monkeypatch.setattr(sockets, "STALLED_AFTER_S", stalled_after_s)
+    for module in (sockets, wire):
+        monkeypatch.setattr(module, "STALLED_AFTER_S", stalled_after_s)
     monkeypatch.setattr(sockets, "LINGER_S", 0.3)
     node = await start()
     async with raw_socket(node.url) as stalled:
@@ -234,7 +235,8 @@ async def test_a_slow_but_steady_reader_is_kept(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slow is not stalled: who takes something now and then gets everything."""
-    monkeypatch.setattr(sockets, "STALLED_AFTER_S", 2.0)
+    for module in (sockets, wire):
+        monkeypatch.setattr(module, "STALLED_AFTER_S", 2.0)
     node = await start()
     async with raw_socket(node.url) as slow:
         sid = await _sid(slow)
