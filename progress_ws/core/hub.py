@@ -1,8 +1,7 @@
 """Which outboxes are attached to which session of this node; delivery to them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from progress_ws.core.message import Message
 from progress_ws.core.outbox import Outbox, Update, stalled_frame
@@ -39,19 +38,6 @@ class Hub:
             outboxes.pop(outbox, None)
             if not outboxes:
                 del self._attached[sid]
-
-    @contextmanager
-    def attachments(self, outbox: Outbox) -> Iterator[set[str]]:
-        """Give the set of sids that one socket is attached to; leaving detaches from all of them.
-
-        Whoever attaches or detaches that outbox keeps the set true.
-        """
-        sids: set[str] = set()
-        try:
-            yield sids
-        finally:
-            for sid in sids:
-                self.detach(sid, outbox)
 
     def deliver(self, message: Message) -> None:
         """Put a message into every outbox attached to its sid."""

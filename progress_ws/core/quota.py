@@ -6,13 +6,18 @@ from collections import deque
 class FrameQuota:
     """At most `limit` frames in any `window_s` seconds, exactly (a sliding window)."""
 
+    __slots__ = ("_limit", "_recent", "_window_s")
+
     def __init__(self, *, limit: int, window_s: float) -> None:
+        self._limit = limit
         self._window_s = window_s
-        self._recent: deque[float] = deque(maxlen=limit)
+        self._recent: deque[float] | None = None  # of no use to the many that say nothing
 
     def spend(self, now_s: float) -> bool:
         """Count one frame; False when it is one too many."""
         recent = self._recent
+        if recent is None:
+            recent = self._recent = deque(maxlen=self._limit)
         if len(recent) == recent.maxlen and now_s - recent[0] < self._window_s:
             return False
         recent.append(now_s)

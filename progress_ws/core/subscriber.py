@@ -38,8 +38,16 @@ class Subscriber:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Attach within this only; leaving it detaches from all sessions."""
-        with self._hub.attachments(self._outbox) as self._sids:
+        try:
             yield
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Detach from all sessions."""
+        for sid in self._sids:
+            self._hub.detach(sid, self._outbox)
+        self._sids.clear()
 
     def welcome(self, sid: str, after: After) -> None:
         """Greet the browser and attach it to the session that it came for.

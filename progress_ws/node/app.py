@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.CANCELLER] = parts.canceller
     app[keys.SOCKETS] = parts.sockets
     app[keys.METRICS] = metrics
-    app[keys.TURN] = Turn()
+    app[keys.TURN] = Turn(metrics.written_s.observe)
     app[keys.BODIES] = Bodies()
     app[keys.READINESS] = Readiness(
         cluster=parts.cluster,

@@ -105,9 +105,11 @@ class Canceller:
 class Asking:
     """The requests of one socket: a few tasks, ended with it."""
 
+    __slots__ = ("_canceller", "_tasks")
+
     def __init__(self, canceller: Canceller) -> None:
         self._canceller = canceller
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self, sid: str, key: str, on_refused: Callable[[str], None]) -> None:
         """Ask without waiting; `on_refused` is called with the reason if nobody listens."""
@@ -115,8 +117,8 @@ class Asking:
             on_refused(f"more than {UNDERWAY_MAX} cancel requests at a time")
             return
         task = asyncio.create_task(self._ask(sid, key, on_refused))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     async def end(self) -> None:
         """Leave nothing behind."""

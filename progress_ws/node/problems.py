@@ -29,10 +29,16 @@ def problem(
 
 
 @web.middleware
-async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let every error of what scripts ask be a problem, also the framework's and our own bugs."""
-    if not request.path.startswith(("/api/", "/sse/")):
-        return await handler(request)
+def as_problems(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+    """Let every error of what scripts ask be a problem, also the framework's and our own bugs.
+
+    No coroutine: a socket would keep it for as long as it is open.
+    """
+    is_asked_by_scripts = request.path.startswith(("/api/", "/sse/"))
+    return _as_problems(request, handler) if is_asked_by_scripts else handler(request)
+
+
+async def _as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as exc:

@@ -1,8 +1,7 @@
 """Runs a node, or several on one port."""
 
-import asyncio
-
 from progress_ws.node.app import create_app as create_node
+from progress_ws.node.loop import run
 from progress_ws.node.process import CreateApp, run_node
 from progress_ws.node.settings import Settings
 from progress_ws.node.workers import supervise
@@ -18,4 +17,4 @@ def serve(settings: Settings, create_app: CreateApp = create_node) -> int:
     """
     if settings.workers > 1:
         return supervise(settings, create_app)
-    return asyncio.run(run_node(settings, create_app))
+    return run(run_node(settings, create_app))

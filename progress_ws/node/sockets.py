@@ -25,7 +25,7 @@ from progress_ws.core.quota import FrameQuota
 from progress_ws.core.subscriber import Subscriber
 from progress_ws.errors import ProtocolError
 from progress_ws.node.cancels import Asking, Canceller
-from progress_ws.node.wire import STALLED_AFTER_S, OnWritten, Turn, Wire
+from progress_ws.node.wire import STALLED_AFTER_S, Turn, Wire
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,20 @@ class Socket:
     wants it closed (the outbox that overflows, the drain, a limit) calls `end`, a plain call.
     """
 
+    __slots__ = (
+        "_as_text",
+        "_asking",
+        "_code",
+        "_ended_with",
+        "_farewell",
+        "_outbox",
+        "_quota",
+        "_subscriber",
+        "_transport",
+        "_websocket",
+        "_wire",
+    )
+
     def __init__(
         self,
         websocket: web.WebSocketResponse,
@@ -54,7 +68,6 @@ class Socket:
         memory: Memory,
         canceller: Canceller,
         node: str,
-        on_written: OnWritten,
         as_text: bool = False,
     ) -> None:
         self._websocket = websocket
@@ -65,13 +78,11 @@ class Socket:
             writer,
             transport,
             turn=turn,
-            on_written=on_written,
-            on_stalled=self._let_go,
-            on_failed=self._fail,
+            owner=self,
             as_text=as_text,
         )
         self._outbox = Outbox(
-            on_overflow=self._let_go, on_ready=self._wire.wake, messages_only=as_text
+            on_overflow=self.let_go, on_ready=self._wire.wake, messages_only=as_text
         )
         self._subscriber = Subscriber(
             self._outbox, hub=hub, memory=memory, node=node, as_text=as_text
@@ -89,16 +100,16 @@ class Socket:
             after: the position that the browser resumes from.
         """
         started_s = time.monotonic()
-        with self._subscriber.attached():
+        try:
             self._subscriber.welcome(sid, after)
             self._wire.carry(self._outbox)
-            try:
-                await self._read()
-            except Exception:
-                log.exception("socket failed")
-                self._fail()
-            finally:
-                await self._settle()
+            await self._read()
+        except Exception:
+            log.exception("socket failed")
+            self.fail()
+        finally:
+            await self._settle()
+            self._subscriber.leave()
         code = self._code or self._ended_with
         duration_s = round(time.monotonic() - started_s, 3)
         log.info("socket closed", code=int(code), duration_s=duration_s, written=self._wire.written)
@@ -112,17 +123,19 @@ class Socket:
             self._wire.end()
             self._farewell = asyncio.create_task(self._say_goodbye(code, reason))
 
+    def let_go(self) -> None:
+        """End it: the browser reads too slowly."""
+        self.end(CloseCode.SLOW_READER, "slow reader")
+
+    def fail(self) -> None:
+        """End it: an error of ours."""
+        self.end(CloseCode.SERVER_ERROR, "server error")
+
     def cut(self) -> None:
         """End the connection without waiting for the browser to read what it was sent."""
         self._transport.abort()
 
     # -- ending ---------------------------------------------------------------------------------
-
-    def _let_go(self) -> None:
-        self.end(CloseCode.SLOW_READER, "slow reader")
-
-    def _fail(self) -> None:
-        self.end(CloseCode.SERVER_ERROR, "server error")
 
     async def _say_goodbye(self, code: CloseCode, reason: str) -> None:
         loop = asyncio.get_running_loop()
@@ -167,7 +180,7 @@ class Socket:
             async with asyncio.timeout(STALLED_AFTER_S):
                 await self._websocket.pong(payload)
         except TimeoutError:
-            self._let_go()
+            self.let_go()
         except ConnectionError:
             pass  # the next reading says so
 

@@ -11,7 +11,7 @@ from progress_ws.core.message import SID_RULE, is_sid, new_sid
 from progress_ws.core.position import After, parse_after
 from progress_ws.node import origins
 from progress_ws.node.admission import Connection
-from progress_ws.node.keys import CANCELLER, HUB, MEMORY, METRICS, RECOVERY, SETTINGS, SOCKETS, TURN
+from progress_ws.node.keys import CANCELLER, HUB, MEMORY, RECOVERY, SETTINGS, SOCKETS, TURN
 from progress_ws.node.sockets import LINGER_S, Socket
 
 
@@ -88,14 +88,14 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
         memory=memory,
         canceller=request.app[CANCELLER],
         node=settings.node,
-        on_written=request.app[METRICS].written_s.observe,
         as_text=query.as_text,
     )
     sockets.add(socket)
     code_seen = 1006
     try:
-        with structlog.contextvars.bound_contextvars(connection=secrets.token_hex(4)):
-            code_seen = await socket.run(query.sid, after=query.after)
+        # Never unbound: a socket is its connection's last request, and its task ends with it.
+        structlog.contextvars.bind_contextvars(connection=secrets.token_hex(4))
+        code_seen = await socket.run(query.sid, after=query.after)
     finally:
         sockets.remove(socket, code_seen)
     return websocket

@@ -7,6 +7,7 @@ that would be woken for each message, but one callback for all that something wa
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 from aiohttp.abc import AbstractStreamWriter
@@ -35,7 +36,9 @@ class Turn:
     is busy, more of what it reads joins in one write, and when it is not, nothing waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_written: OnWritten) -> None:
+        """`on_written` is told of each message that is written."""
+        self.on_written = on_written
         self._due: list[Wire] = []
         self._is_scheduled = False
         self._rests_until = 0.0
@@ -60,7 +63,7 @@ class Turn:
                 wire.write(now_s)
             except Exception:
                 log.exception("writing failed")
-                wire.fail()
+                wire.owner.fail()
             if n % 64 == 0 and loop.time() - began > TURN_S:
                 self._due = due[n:] + self._due
                 break
@@ -73,10 +76,21 @@ class Turn:
             self._rests_until = loop.time() + min(took_s, REST_MAX_S)
 
 
+class Owner(Protocol):
+    """Who has a wire."""
+
+    def let_go(self) -> None:
+        """Take note that the reader takes nothing for too long."""
+
+    def fail(self) -> None:
+        """Take note that writing failed, by an error of ours."""
+
+
 class Wire:
     """One WebSocket's end of its outbox.
 
     Attributes:
+        owner: is told when there is no use in going on.
         written: how many frames.
     """
 
@@ -84,14 +98,12 @@ class Wire:
         "_drain",
         "_is_due",
         "_is_ended",
-        "_on_failed",
-        "_on_stalled",
-        "_on_written",
         "_outbox",
         "_pack",
         "_transport",
         "_turn",
         "_writer",
+        "owner",
         "written",
     )
 
@@ -101,33 +113,27 @@ class Wire:
         transport: asyncio.Transport,
         *,
         turn: Turn,
-        on_written: OnWritten,
-        on_stalled: Callable[[], None],
-        on_failed: Callable[[], None],
+        owner: Owner,
         as_text: bool = False,
     ) -> None:
         """Be ready to carry what an outbox holds.
 
         Args:
-            writer: what `websocket.prepare` returned; tells when the reader has caught up.
+            writer: what `WebSocketResponse.prepare` returned; tells when the reader has caught up.
             transport: is written to.
             turn: of this node.
-            on_written: told of each message that is written.
-            on_stalled: called when the reader takes nothing for too long.
-            on_failed: called after an error of ours.
+            owner: see above.
             as_text: frames are those of `format=text`.
         """
+        self.owner = owner
+        self.written = 0
         self._writer = writer
         self._transport = transport
         self._turn = turn
-        self._on_written = on_written
-        self._on_stalled = on_stalled
-        self._on_failed = on_failed
         self._pack = Update.packed_text if as_text else Update.packed
         self._outbox: Outbox | None = None
         self._drain: asyncio.Task[None] | None = None
         self._is_due = self._is_ended = False
-        self.written = 0
 
     def carry(self, outbox: Outbox) -> None:
         """Write what an outbox holds from now on; `wake` is what it calls."""
@@ -158,10 +164,11 @@ class Wire:
         if self._is_ended or outbox is None or transport.is_closing():
             return  # the reader notices too, and ends the socket
         frames: list[bytes] = []
+        on_written = self._turn.on_written
         for item in outbox.take_now():
             if isinstance(item, Update):
                 frames.append(self._pack(item))
-                self._on_written(item, now_s)
+                on_written(item, now_s)
             else:
                 frames.append(pack(item))
         if not frames:
@@ -172,10 +179,6 @@ class Wire:
             self._drain = asyncio.create_task(self._await_reader())
         elif outbox.has_more:
             self.wake()
-
-    def fail(self) -> None:
-        """Note that writing failed, by an error of ours."""
-        self._on_failed()
 
     async def _await_reader(self) -> None:
         is_stalled = False
@@ -189,6 +192,6 @@ class Wire:
         finally:
             self._drain = None
         if is_stalled:
-            self._on_stalled()
+            self.owner.let_go()
         else:
             self.wake()

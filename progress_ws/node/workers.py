@@ -19,6 +19,7 @@ import structlog
 
 from progress_ws.core.backoff import Backoff
 from progress_ws.node import logs
+from progress_ws.node.loop import run
 from progress_ws.node.process import CreateApp, cannot_listen, run_node
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
@@ -138,7 +139,7 @@ def _work(settings: Settings, create_app: CreateApp, folder: Path, worker: int) 
     logs.configure(settings)
     own = replace(settings, node=f"{settings.node}-{worker}", workers=1)
     siblings = Siblings(folder, own=worker, count=settings.workers)
-    raise SystemExit(asyncio.run(_run(own, create_app, siblings)))
+    raise SystemExit(run(_run(own, create_app, siblings)))
 
 
 async def _run(settings: Settings, create_app: CreateApp, siblings: Siblings) -> int:

@@ -12,6 +12,7 @@ HEAD = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 UNDERWAY = 200
+PING, PONG = b"\x89\0", b"\x8a\x80mask"
 
 
 @contextmanager
@@ -43,8 +44,11 @@ def _connect_all(owner: Connection, port: int, path: str, count: int) -> None:
             sockets[browser.fileno()] = browser
             waiting.register(browser.fileno(), select.EPOLLIN)
         for fileno, _ in waiting.poll(1):
-            if not sockets[fileno].recv(65536):
+            data = sockets[fileno].recv(65536)
+            if not data:
                 waiting.unregister(fileno)
+            elif data.endswith(PING):
+                sockets[fileno].send(PONG)
             greeted.add(fileno)
         if len(greeted) == count and not told:
             told = True

@@ -21,6 +21,7 @@ from progress_ws.node.settings import Settings
 from tests.bench.crowd import crowd
 
 SOCKETS = 3000
+PING_S = 25
 ROUNDS = 15
 SID = "s" * 22
 TEXT = "m" * 118
@@ -28,7 +29,7 @@ TEXT = "m" * 118
 
 async def bare(request: web.Request) -> web.WebSocketResponse:
     """What a first draft of a server would be."""
-    websocket = web.WebSocketResponse(heartbeat=25, compress=False)
+    websocket = web.WebSocketResponse(heartbeat=PING_S, compress=False)
     await websocket.prepare(request)
     await websocket.send_str("welcome")
     request.app[OPEN].append(websocket)

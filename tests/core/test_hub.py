@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from progress_ws.core.hub import Hub
 from progress_ws.core.outbox import Outbox, Update
 from tests.core.making import SID, message
@@ -88,30 +86,6 @@ def test_a_session_that_its_last_outbox_left_takes_no_memory() -> None:
     assert hub.sessions == 0
     hub.deliver(message())
     hub.detach(SID, boxes[0])
-    assert hub.sessions == 0
-
-
-def test_one_socket_may_be_attached_to_many_sessions_and_leaves_them_all() -> None:
-    hub, box = Hub(), outbox()
-    with hub.attachments(box) as sids:
-        for n in range(5):
-            sids.add(f"{n:022}")
-            hub.attach(f"{n:022}", box)
-        assert hub.sessions == 5
-    assert hub.sessions == 0
-
-
-def test_an_error_leaves_nothing_attached() -> None:
-    hub, box = Hub(), outbox()
-
-    def fail() -> None:
-        with hub.attachments(box) as sids:
-            sids.add(SID)
-            hub.attach(SID, box)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
     assert hub.sessions == 0
 
 

@@ -35,19 +35,23 @@ class Line:
         self.transport = transport
         self.reader = reader
         self.told: list[str] = []
-        self.written: list[Update] = []
         self.writes: list[bytes] = []
         self.drained = asyncio.Event()
+        self.written: list[Update] = []
         self.wire = Wire(
             self,  # type: ignore[arg-type]  # of a writer it takes `drain` alone
             self,  # type: ignore[arg-type]  # of a transport what stands below
             turn=turn,
-            on_written=lambda update, _: self.written.append(update),
-            on_stalled=lambda: self.told.append("stalled"),
-            on_failed=lambda: self.told.append("failed"),
+            owner=self,
         )
         self.outbox = Outbox(on_overflow=lambda: None, on_ready=self.wire.wake)
         self.wire.carry(self.outbox)
+
+    def let_go(self) -> None:
+        self.told.append("stalled")
+
+    def fail(self) -> None:
+        self.told.append("failed")
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
@@ -71,7 +75,9 @@ async def line() -> AsyncIterator[Line]:
         port = server.sockets[0].getsockname()[1]
         transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
         await eventually(lambda: reader.transport is not None)
-        made = Line(Turn(), transport, reader)
+        written: list[Update] = []
+        made = Line(Turn(lambda update, _: written.append(update)), transport, reader)
+        made.written = written
         yield made
         made.wire.end()
         await made.wire.ended()
