@@ -8,7 +8,7 @@ reads from the `StreamReader` that it was given, and writes whole frames at a ti
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiormq import SSLContextProvider, TransportFactory
 from yarl import URL
@@ -46,11 +46,8 @@ class Tap(asyncio.Protocol, TransportFactory):
         provider: SSLContextProvider = kwargs.pop("ssl_context_provider")
         ssl = await provider.get_context() if url.scheme == "amqps" else None
         reader, writer = await asyncio.open_connection(url.host, url.port, ssl=ssl, **kwargs)
-        assert isinstance(writer.transport, asyncio.Transport)
-        self._transport = writer.transport
-        protocol = self._transport.get_protocol()
-        assert isinstance(protocol, asyncio.Protocol)
-        self._inner = protocol
+        self._transport = cast(asyncio.Transport, writer.transport)
+        self._inner = cast(asyncio.Protocol, self._transport.get_protocol())
         self._transport.set_protocol(self)
         return reader, writer
 
