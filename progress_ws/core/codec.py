@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from progress_ws.core.message import SID_RULE, Draft, Message, Numbered, parse_id
+from progress_ws.core.message import SID_RULE, Draft, Message, Numbered, is_plain, parse_id
 from progress_ws.errors import InvalidMessage
 
 MAX_MEMBERS = 1000
@@ -43,8 +43,7 @@ _messages = msgspec.json.Decoder(list[Message])
 _drafts = msgspec.json.Decoder(Draft)
 
 Item = Numbered | Message | InvalidMessage
-"""A member of a body: under a number a message, or nothing where it was given up; a message without
-a number; or the reason why it is neither."""
+"""A member of a body, or why it is none. A number without a message is one that was given up."""
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Draft)
@@ -89,9 +88,11 @@ def new_draft(
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
         detail = f"the message cannot be written as JSON: {exc}"
         raise InvalidMessage(detail, reason="bad_message", field="message") from exc
+    draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
+    if is_plain(draft) and len(message) <= min(max_message_bytes, 2 * MAX_DEPTH):
+        return draft
     if isinstance(stall_s, float) and not math.isfinite(stall_s):
         raise _bad("stall_s")  # JSON has no such number: it would silently become null
-    draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)
     try:
         text = encode(draft)
     except (TypeError, ValueError) as exc:
@@ -224,11 +225,10 @@ def _outcome(text: bytes | msgspec.Raw, limit: int) -> Item:
         member = msgspec.json.decode(text, type=_Member)
     except _MALFORMED:
         return flaw
-    number = None if member.id is None else parse_id(member.id)
-    if number is None:
-        return flaw
-    flaw.id = member.id
-    return Numbered(number) if member.void else flaw
+    if member.id is not None and (number := parse_id(member.id)) is not None:
+        flaw.id = member.id
+        return Numbered(number) if member.void else flaw
+    return flaw
 
 
 def _read(text: bytes | msgspec.Raw, max_message_bytes: int) -> Draft:

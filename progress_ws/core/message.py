@@ -81,6 +81,24 @@ def is_sid(text: str) -> bool:
     return _is_sid(text) is not None
 
 
+def is_plain(draft: Draft) -> bool:
+    """Tell at a glance that a draft is right, its value aside, as nearly all are; False: look."""
+    if draft.stall_s is not None or draft.dedupe is not None:
+        return False
+    if draft.final is not None and draft.final is not True:
+        return False
+    if draft.key is None:
+        return draft.run is None and type(draft.sid) is str and is_sid(draft.sid)
+    names_are_plain = _is_plain(draft.key, KEY_MAX_CHARS) and (
+        draft.run is None or _is_plain(draft.run, RUN_MAX_CHARS)
+    )
+    return names_are_plain and type(draft.sid) is str and is_sid(draft.sid)
+
+
+def _is_plain(text: str, max_chars: int) -> bool:
+    return type(text) is str and len(text) <= max_chars and text.isascii()
+
+
 def parse_id(text: str) -> Number | None:
     """Split an id into publisher and number; None when it is not of that form."""
     publisher, _, digits = text.rpartition("-")

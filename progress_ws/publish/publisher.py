@@ -215,8 +215,15 @@ class Publisher:
         Raises:
             InvalidMessage: no node would accept it; the text names the field.
         """
-        draft = self._draft(
-            sid, message, key=key, run=run, final=final, stall_s=stall_s, dedupe=dedupe
+        draft = codec.new_draft(
+            sid,
+            message,
+            key=key,
+            run=run,
+            final=final,
+            stall_s=stall_s,
+            dedupe=dedupe,
+            max_message_bytes=self._max_message_bytes,
         )
         self.post_draft(draft)
 

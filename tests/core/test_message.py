@@ -1,16 +1,20 @@
 """What a message is: sids, ids, positions, and which of two messages wins."""
 
 import string
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_ws import new_sid
+from progress_ws.core import codec
 from progress_ws.core.message import (
     Draft,
     Message,
     Number,
+    is_plain,
     is_sid,
     parse_id,
     parse_positions,
@@ -186,3 +190,22 @@ def test_a_message_costs_no_garbage_collection() -> None:
     """Hundreds of thousands of them live at once, and none of them can be part of a cycle."""
     assert not Message.__struct_config__.gc
     assert not Draft.__struct_config__.gc
+
+
+@given(
+    st.sampled_from([SID_CHARS[:20], "s" * 15, "s" * 129, "é" * 20, 7, None]),
+    st.sampled_from([None, "", "k", "k" * 128, "k" * 129, "进", "\ud800", 1]),
+    st.sampled_from([None, "", "r" * 64, "r" * 65, "ü", True]),
+    st.sampled_from([None, False, True, 1, "yes"]),
+)
+def test_what_is_plain_at_a_glance_is_right_in_every_decoders_eyes(
+    sid: Any, key: Any, run: Any, final: Any
+) -> None:
+    made = Draft(sid, msgspec.Raw(b"1"), key, run, final)
+    if is_plain(made):
+        assert codec.decode_drafts(codec.encode(made), max_message_bytes=10) == [made]
+
+
+def test_nearly_all_are_plain() -> None:
+    assert is_plain(draft(1))
+    assert is_plain(draft(1, key="report", run="0001", final=True))
