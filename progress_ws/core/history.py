@@ -20,8 +20,8 @@ SHARE = 8
 """No session gets more than one part in so many of the bytes."""
 ALIASES_MAX = 8
 EVICTED_MAX = 16
-ENTRY_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 520, 250, 800
-ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 120, 250, 49
+ENTRY_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 490, 250, 800
+ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 80, 250, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
@@ -71,15 +71,19 @@ class Session:
         Returns:
             how many bytes more that takes.
         """
-        self.edge = max(self.edge, entry.ordinal)
+        if entry.ordinal > self.edge:
+            self.edge = entry.ordinal
         if entry.number is None:
             self.note_lost(entry.arrived_s)
             return 0
         publisher, seq, arrived_s = entry.number.publisher, entry.number.seq, entry.arrived_s
         before = self._evicted.pop(publisher, None)
         if before is not None:
-            # Final messages go last, so the one before may be the later one.
-            self._evicted[publisher] = max(seq, before[0]), max(arrived_s, before[1])
+            if before[0] > seq:  # final messages go last, so the one before may be the later one
+                seq = before[0]
+            if before[1] > arrived_s:
+                arrived_s = before[1]
+            self._evicted[publisher] = seq, arrived_s
             return 0
         self._evicted[publisher] = seq, arrived_s
         if len(self._evicted) <= EVICTED_MAX:

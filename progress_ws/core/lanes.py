@@ -51,50 +51,37 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 class Lane:
     """Entries by rising place. What is taken out is only marked, and swept when it is the most."""
 
-    __slots__ = ("_entries", "_gone", "_head")
+    __slots__ = ("entries", "gone", "head")
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._head = 0
-        self._gone = 0
+        self.entries: list[Entry] = []
+        self.head = 0
+        self.gone = 0
 
-    def __len__(self) -> int:
-        return len(self._entries) - self._gone
-
-    def append(self, entry: Entry) -> None:
-        """Add one with the greatest place so far."""
-        self._entries.append(entry)
-
-    def note_gone(self) -> None:
-        """Count an entry of this lane that was marked as gone."""
-        self._gone = gone = self._gone + 1
-        if 2 * gone > len(self._entries) + _SLACK:
-            self._sweep()
-
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Rid the lane of what has gone; mostly that is all before the head."""
-        if 2 * self._head >= self._gone:
-            del self._entries[: self._head]
-            self._gone -= self._head
+        if 2 * self.head >= self.gone:
+            del self.entries[: self.head]
+            self.gone -= self.head
         else:
-            self._entries = [entry for entry in self._entries if not entry.gone]
-            self._gone = 0
-        self._head = 0
+            self.entries = [entry for entry in self.entries if not entry.gone]
+            self.gone = 0
+        self.head = 0
 
     def oldest(self) -> Entry | None:
         """Return the first that is there."""
-        entries, head = self._entries, self._head
+        entries, head = self.entries, self.head
         while head < len(entries):
             if not entries[head].gone:
-                self._head = head
+                self.head = head
                 return entries[head]
             head += 1
-        self._head = head
+        self.head = head
         return None
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""
-        entries = self._entries
+        entries = self.entries
         start = bisect_right(entries, ordinal, key=_ordinal)
         return (entries[i] for i in range(start, len(entries)) if not entries[i].gone)
 
@@ -102,29 +89,35 @@ class Lane:
 class Lanes:
     """Ordinary entries and final ones, which go last."""
 
-    __slots__ = ("_finals", "_ordinary")
+    __slots__ = ("_count", "_finals", "_ordinary")
 
     def __init__(self) -> None:
         self._ordinary = Lane()
         self._finals = Lane()
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._ordinary) + len(self._finals)
+        return self._count
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter((self._ordinary, self._finals))
 
     def append(self, entry: Entry) -> None:
         """Add one with the greatest place so far."""
-        (self._finals if entry.final else self._ordinary).append(entry)
+        (self._finals if entry.final else self._ordinary).entries.append(entry)
+        self._count += 1
 
     def note_gone(self, entry: Entry) -> None:
         """Count an entry that was marked as gone."""
-        (self._finals if entry.final else self._ordinary).note_gone()
+        lane = self._finals if entry.final else self._ordinary
+        self._count -= 1
+        lane.gone += 1
+        if 2 * lane.gone > len(lane.entries) + _SLACK:
+            lane.sweep()
 
     def first_to_go(self) -> Entry | None:
         """Return the oldest one that is not final, else the oldest final one."""
         return self._ordinary.oldest() or self._finals.oldest()
-
-    def __iter__(self) -> Iterator[Lane]:
-        return iter((self._ordinary, self._finals))
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place, in order; not to be used across a change."""
