@@ -17,7 +17,7 @@ class Hub:
     """
 
     def __init__(self) -> None:
-        # In the order in which they came: so they lie in memory, which is half of a write's price.
+        # In the order in which they came, and lie in memory: to write in any other costs more.
         self._attached: defaultdict[str, dict[Outbox, None]] = defaultdict(dict)
         self.delivered = 0
         self.discarded = 0
