@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 from progress_ws.broker.receipt import Receipt
@@ -224,17 +224,18 @@ class Sender:
         self._more.set()
 
     async def _run_once(self) -> None:
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S) as opening, self._open_link() as link:
-                opening.reschedule(None)
-                self._link = link
-                self._last_said = 0  # a broker may have lost what came just before the link's end
-                self.trouble = self._refusal = None
-                if not len(self._backlog):
-                    self._prosper()
-                await self._pump(link)
-        except TimeoutError as exc:
-            raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    link = await stack.enter_async_context(self._open_link())
+            except TimeoutError as exc:
+                raise LinkLost(f"no answer within {OPEN_TIMEOUT_S:g} s") from exc
+            self._link = link
+            self._last_said = 0  # a broker may have lost what came just before the link's end
+            self.trouble = self._refusal = None
+            if not len(self._backlog):
+                self._prosper()
+            await self._pump(link)
 
     async def _pump(self, link: Link) -> None:
         """Send batch after batch until the link is lost.

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -323,6 +323,31 @@ async def test_opening_that_takes_for_ever_is_given_up(
     # An open link is not timed out.
     await asyncio.sleep(0.1)
     assert sender.reconnects == 0
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_link_that_opens_as_its_time_is_up_is_used(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OPEN_TIMEOUT_S", 0.02)
+
+    @asynccontextmanager
+    async def open_link() -> AsyncIterator[HandHeldLink]:
+        # What cannot be left half done is seen to its end, whoever gives up meanwhile.
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        async with exchange.open_link() as link:
+            yield link
+
+    sender = Sender(open_link, max_buffer_bytes=10**6)
+    task = asyncio.create_task(sender.run())
+    sent = send(sender, "a")
+    link = await exchange.puts(1)
+    link.confirm()
+    assert await sent
+    assert sender.reconnects == 0
+    assert not task.done()
     task.cancel()
     await asyncio.wait([task])
 
