@@ -1,5 +1,6 @@
 """Who is there, as their heartbeats tell; and whether this node still hears its own."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ UNREADY_AFTER_S = 5.0
 """Two heartbeats missed: send the traffic to other nodes."""
 DEAF_AFTER_S = 8.0
 """Four heartbeats that the broker confirmed did not come back: subscribe anew."""
+BEHIND_AFTER_S = 30.0
+"""While anything else comes, they may be on their way behind it: whoever is behind is not deaf, and
+to subscribe anew would throw away what waits."""
 GONE_AFTER_S = 10.0
 MAX_NODES = 4096
 """Against a flood of forged heartbeats."""
@@ -47,11 +51,18 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cluster:
-    """The nodes heard lately. Time is this node's own monotonic clock, in seconds."""
+    """The nodes heard lately. Time is this node's own monotonic clock, in seconds.
+
+    Attributes:
+        deliveries: counts whatever comes through the exchange.
+    """
 
     def __init__(self, *, instance: str, clock: Callable[[], float]) -> None:
         self._instance = instance
         self._clock = clock
+        self.deliveries = 0
+        self._deliveries_seen = 0
+        self._quiet_since = -math.inf
         self._heard: dict[str, tuple[float, Heartbeat]] = {}
         self._unheard_since: float | None = None
         self._publishers: OrderedDict[str, None] = OrderedDict()
@@ -106,8 +117,14 @@ class Cluster:
 
     def is_deaf(self) -> bool:
         """Tell whether heartbeats go out and do not come back; asked once per finding."""
+        if self.deliveries != self._deliveries_seen:
+            self._deliveries_seen = self.deliveries
+            self._quiet_since = self._clock()
         since = self._unheard_since
-        if since is None or self._clock() - since < DEAF_AFTER_S:
+        if since is None:
+            return False
+        now = self._clock()
+        if now - max(since, self._quiet_since) < DEAF_AFTER_S and now - since < BEHIND_AFTER_S:
             return False
         self._unheard_since = None  # the new subscription gets as long to prove itself
         return True

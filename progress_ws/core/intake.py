@@ -84,6 +84,7 @@ class Intake:
 
     def deliver(self, delivery: Delivery) -> None:
         """Take one delivery; nothing in it, however malformed, makes this raise."""
+        self._cluster.deliveries += 1
         if delivery.is_own:
             self._hear(delivery)
         elif self.hold is not None:

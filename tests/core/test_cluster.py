@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from progress_ws.core.cluster import (
+    BEHIND_AFTER_S,
     DEAF_AFTER_S,
     GONE_AFTER_S,
     HEARTBEAT_INTERVAL_S,
@@ -181,6 +182,28 @@ def test_the_heartbeats_of_others_prove_nothing(cluster: Cluster, clock: Clock) 
     cluster.confirmed()
     clock.pass_s(DEAF_AFTER_S)
     cluster.hear(beat("another"))
+    assert cluster.is_deaf()
+
+
+def test_a_node_that_is_behind_is_not_deaf(cluster: Cluster, clock: Clock) -> None:
+    """Its heartbeat may be on its way behind what still comes: some time, and not for ever."""
+    cluster.confirmed()
+    for _ in range(int(BEHIND_AFTER_S) - 1):
+        clock.pass_s(1)
+        cluster.deliveries += 1
+        assert not cluster.is_deaf()
+    clock.pass_s(1)
+    cluster.deliveries += 1
+    assert cluster.is_deaf()
+
+
+def test_a_node_is_deaf_once_nothing_comes_any_more(cluster: Cluster, clock: Clock) -> None:
+    cluster.confirmed()
+    cluster.deliveries += 1
+    assert not cluster.is_deaf()
+    clock.pass_s(DEAF_AFTER_S - 0.1)
+    assert not cluster.is_deaf()
+    clock.pass_s(0.1)
     assert cluster.is_deaf()
 
 
