@@ -6,7 +6,7 @@ PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
 # What these try does not depend on the broker's version.
 ABOVE_THE_BROKER := --ignore=tests/adapters --ignore=tests/demo --ignore=tests/recipes
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-all check format lock clean
+.PHONY: help run cluster test test-all bench check format lock clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -29,6 +29,10 @@ test-all:  ## run the long fault and load tests, too, and what needs a broker al
 	$(PYTEST) -n 2 $(ARGS)
 	@deploy/trixie.sh look >/dev/null || { echo "Skipped: the tests against RabbitMQ 4."; exit 0; }; \
 		set -x; $(PYTEST) -n 2 --rabbitmq=4 -m "broker and not browser" $(ABOVE_THE_BROKER) $(ARGS)
+
+bench:  ## measure ours beside its peers, in one run; a glance: make bench ARGS=--quick
+	@deploy/install.sh bench
+	@exec .venv/bench/bin/python -m tests.bench $(ARGS)
 
 check:  ## look at format, lint and types
 	@deploy/install.sh test

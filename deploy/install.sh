@@ -3,6 +3,7 @@
 #   deploy/install.sh           the package itself
 #   deploy/install.sh cluster   RabbitMQ and nginx as well
 #   deploy/install.sh test      a browser, Node.js and the development tools as well
+#   deploy/install.sh bench     the peers that are measured beside ours, in a .venv/bench of their own
 #   deploy/install.sh test-all  Debian 13 with RabbitMQ 4, and RabbitMQ's Java client for a JDK, where they can be had
 # A second run finds everything in place and takes no time.
 set -eu
@@ -72,11 +73,11 @@ apt_get_install() {
 
 # -- Python packages ---------------------------------------------------------------------------
 
-venv_works() { .venv/bin/python -m pip --version >/dev/null 2>&1; }
+venv_works() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 
 # True if $stamp is from this very folder and newer than everything that says what to install.
 installed() {
-    [ "$(cat "$stamp" 2>/dev/null)" = "$PWD" ] && .venv/bin/python -c '' 2>/dev/null || return 1
+    [ "$(cat "$stamp" 2>/dev/null)" = "$PWD" ] && "$venv/bin/python" -c '' 2>/dev/null || return 1
     for file in setup.cfg pyproject.toml tests/requirements.txt; do
         # shellcheck disable=SC3013  # every shell that may be sh here knows -nt
         [ "$stamp" -nt "$file" ] || return 1
@@ -86,14 +87,15 @@ installed() {
 # ----------------------------------------------------------------------------------------------
 
 extra=
+venv=.venv
 case ${1:-run} in
     run) ;;
-    cluster | test | test-all)
+    cluster | test | test-all | bench)
         needs /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
         needs nginx nginx
         ;;
     *)
-        say "usage: deploy/install.sh [run | cluster | test | test-all]"
+        say "usage: deploy/install.sh [run | cluster | test | test-all | bench]"
         exit 2
         ;;
 esac
@@ -102,7 +104,19 @@ if [ "${1:-run}" = test ] || [ "${1:-run}" = test-all ]; then
     needs node nodejs
     has chromium-browser || has google-chrome || needs chromium "$(browser_package)"
 fi
-stamp=.venv/installed$extra
+# Nothing that is only measured beside ours shall be there when ours is tested.
+peers=tests/bench/programs
+if [ "${1:-run}" = bench ]; then
+    extra="[bench]"
+    venv=.venv/bench
+    needs gcc gcc
+    [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    needs redis-server redis-server
+    [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing="$missing libnginx-mod-nchan"
+    needs node nodejs
+    has npm || [ -d "$peers/node_modules" ] || missing="$missing npm"
+fi
+stamp=$venv/installed$extra
 if ! installed && ! venv_works; then
     find_python
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
@@ -113,11 +127,16 @@ if [ -n "$missing" ]; then
     install_missing
 fi
 if ! installed; then
-    say "Installing the Python packages into .venv ..."
-    venv_works || "$python" -m venv --clear .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    say "Installing the Python packages into $venv ..."
+    venv_works || "$python" -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --constraint tests/requirements.txt --editable ".$extra"
     printf '%s' "$PWD" >"$stamp"
+fi
+
+if [ "${1:-run}" = bench ] && ! [ "$peers/node_modules/.package-lock.json" -nt "$peers/package.json" ]; then
+    say "Installing the packages of Node.js into $peers ..."
+    (cd "$peers" && npm install --no-package-lock --no-audit --no-fund --silent)
 fi
 
 # What cannot be had of these is told, and is no failure: the tests do with what is there.

@@ -1,0 +1,72 @@
+"""A bare aiohttp WebSocket handler, and plain loops of `send_str`: what a node is compared with.
+
+.venv/bench/bin/python -m tests.bench.programs.bare PORT [uvloop]
+
+Each line on its standard input is an order: `random COUNT` sends so many messages to sockets drawn
+at random, one after another; `fan NUMBER` sends one message to all of them. The answer says what
+the sending took.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+
+import uvloop
+from aiohttp import web
+
+from tests.bench.publishers.orders import Order
+
+
+async def serve(port: int) -> None:
+    sockets: dict[int, web.WebSocketResponse] = {}
+
+    async def on_browser(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(heartbeat=25, compress=False)
+        await socket.prepare(request)
+        number = int(request.query["number"])
+        sockets[number] = socket
+        await socket.send_str("welcome")
+        async for _ in socket:
+            pass
+        sockets.pop(number, None)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/ws", on_browser)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    await obey(sockets)
+
+
+async def obey(sockets: dict[int, web.WebSocketResponse]) -> None:
+    lines = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    print(json.dumps({"ready": True}), flush=True)
+    while line := await lines.readline():
+        what, value = line.decode().split()
+        chosen = list(sockets.items())
+        cpu, began = time.process_time(), time.monotonic_ns()
+        if what == "random":
+            order = Order(int(value))
+            for number in range(order.count):
+                browser, socket = random.choice(chosen)
+                await socket.send_str(order.text(number, browser))
+        else:
+            text = Order(1, everybody=True).text(int(value), 0)
+            for _, socket in chosen:
+                await socket.send_str(text)
+        answer = {
+            "began_ns": began,
+            "ended_ns": time.monotonic_ns(),
+            "cpu_s": time.process_time() - cpu,
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    start = uvloop.run if "uvloop" in sys.argv else asyncio.run
+    start(serve(int(sys.argv[1])))
