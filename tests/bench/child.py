@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Child:
-    """A program in a session of its own, with a pipe in each direction; what it says of trouble
-    goes into its log.
+    """A program in a session of its own, with a pipe in each direction.
 
     Args:
         argv: the command.
@@ -77,17 +77,13 @@ class Child:
 
     def close(self) -> None:
         """End it with all that it started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
-                try:
+                with suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
 
     def _failed(self, what: str) -> RuntimeError:
         said = self.log.read_text(errors="replace")[-2000:]

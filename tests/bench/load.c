@@ -14,7 +14,7 @@
  * A line of the file has, separated by tabs: port, browser number, path, subprotocol or "-", receive
  * buffer in bytes or 0, frames after which it is ready, "eio" or "-" (Engine.IO's own pings), and the
  * frames to send, as hexadecimal digits of opcode and payload: the first after the handshake, each
- * next one after one more frame has come.
+ * next one after one more frame has come; opcode 0: none there.
  *
  * A message says its time, number and addressee: ~TTTTTTTTTTTTTTTTNNNNNNNNBBBBBBBB~, hexadecimal,
  * the time in nanoseconds of CLOCK_MONOTONIC. Every frame is searched for such marks.
@@ -154,6 +154,7 @@ static int put_script(struct conn *c) {
         sscanf(hex, "%2x", &byte);
         bytes[size++] = (unsigned char)byte;
     }
+    if (!bytes[0]) return 1; /* nothing to say at this point */
     return put_frame(c, bytes[0], bytes + 1, size - 1);
 }
 

@@ -10,11 +10,10 @@ from tests.bench.child import Child
 
 SOURCE = Path(__file__).with_name("load.c")
 TEXT, BINARY = 1, 2
-ANYBODY = 0xFFFFFFFF
-"""As the addressee of a message: for every browser."""
 
 Frame = tuple[int, bytes]
 """Opcode and payload of a frame that a browser sends."""
+NOTHING: Frame = (0, b"")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ the sending took.
 """
 
 import asyncio
-import json
 import random
 import sys
 import time
@@ -16,7 +15,8 @@ import time
 import uvloop
 from aiohttp import web
 
-from tests.bench.publishers.orders import Order
+from tests.bench.publishers.loop import lines
+from tests.bench.publishers.orders import Order, say
 
 
 async def serve(port: int) -> None:
@@ -42,12 +42,8 @@ async def serve(port: int) -> None:
 
 
 async def obey(sockets: dict[int, web.WebSocketResponse]) -> None:
-    lines = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    print(json.dumps({"ready": True}), flush=True)
-    while line := await lines.readline():
-        what, value = line.decode().split()
+    async for line in lines():
+        what, value = line.split()
         chosen = list(sockets.items())
         cpu, began = time.process_time(), time.monotonic_ns()
         if what == "random":
@@ -59,12 +55,8 @@ async def obey(sockets: dict[int, web.WebSocketResponse]) -> None:
             text = Order(1, everybody=True).text(int(value), 0)
             for _, socket in chosen:
                 await socket.send_str(text)
-        answer = {
-            "began_ns": began,
-            "ended_ns": time.monotonic_ns(),
-            "cpu_s": time.process_time() - cpu,
-        }
-        print(json.dumps(answer), flush=True)
+        ended = time.monotonic_ns()
+        say(began_ns=began, ended_ns=ended, cpu_s=time.process_time() - cpu)
 
 
 if __name__ == "__main__":

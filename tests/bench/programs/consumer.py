@@ -5,14 +5,13 @@
 Each line on its standard input is answered with how many messages have come.
 """
 
-import asyncio
-import json
 import sys
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from tests.bench.publishers.loop import run
+from tests.bench.publishers.loop import lines, run
+from tests.bench.publishers.orders import say
 
 
 async def main(url: str, exchange: str) -> None:
@@ -27,12 +26,8 @@ async def main(url: str, exchange: str) -> None:
     queue = await channel.declare_queue(exclusive=True)
     await queue.bind(exchange, routing_key="")
     await queue.consume(on_message, no_ack=True)
-    lines = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    print(json.dumps({"ready": True}), flush=True)
-    while await lines.readline():
-        print(json.dumps({"received": received}), flush=True)
+    async for _ in lines():
+        say(received=received)
 
 
 if __name__ == "__main__":

@@ -12,5 +12,5 @@ await Promise.all([publishing.connect(), subscribing.connect()]);
 
 const http = createServer();
 const io = new Server(http, { adapter: createAdapter(publishing, subscribing) });
-io.on("connection", (socket) => socket.join(socket.handshake.query.sid));
+io.on("connection", (socket) => socket.join(socket.handshake.query.room));
 http.listen({ port: Number(port), host: "127.0.0.1", backlog: 1024 });

@@ -19,7 +19,7 @@ async def serve(port: int, url: str) -> None:
 
     @server.event
     async def connect(id: str, environ: dict[str, str]) -> None:
-        await server.enter_room(id, parse_qs(environ["QUERY_STRING"])["sid"][0])
+        await server.enter_room(id, parse_qs(environ["QUERY_STRING"])["room"][0])
 
     app = web.Application()
     server.attach(app)

@@ -9,8 +9,8 @@ import sys
 import aio_pika
 from aio_pika.abc import AbstractExchange
 
-from tests.bench.publishers.loop import run
-from tests.bench.publishers.orders import Account, Order, read_orders, read_sids
+from tests.bench.publishers.loop import orders, run
+from tests.bench.publishers.orders import Account, Order, read_sids
 
 
 async def main(url: str, exchange: str, path: str, connections: str) -> None:
@@ -20,7 +20,7 @@ async def main(url: str, exchange: str, path: str, connections: str) -> None:
         connection = await aio_pika.connect(url)
         channel = await connection.channel(publisher_confirms=True)
         exchanges.append(await channel.get_exchange(exchange))
-    for order in read_orders():
+    async for order in orders():
         account = Account()
         await publish(order, exchanges, sids)
         account.close(order.count)

@@ -13,7 +13,6 @@ _HEAD = struct.Struct(">BHL")
 _METHOD = struct.Struct(">HH")
 _CONTENT = struct.Struct(">HHQH")
 _ACK = (60, 80)
-_NACK = (60, 120)
 PROTOCOL = b"AMQP\x00\x00\x09\x01"
 
 
@@ -24,6 +23,8 @@ class AmqpWire(Wire):
         parts = urlsplit(url)
         super().__init__(parts.port or 5672)
         self._rest = b""
+        self._all_to = 0
+        self._singly: set[int] = set()
         login = f"\0{unquote(parts.username or '')}\0{unquote(parts.password or '')}"
         self._socket.sendall(PROTOCOL)
         self._expect(commands.Connection.Start)
@@ -54,8 +55,15 @@ class AmqpWire(Wire):
         if method != _ACK:
             raise ConnectionError(f"the broker says {method}: {payload[4:]!r}")
         (tag,) = struct.unpack_from(">Q", payload, 4)
-        multiple = payload[12] & 1
-        self.confirmed = max(self.confirmed + 1, tag) if multiple else self.confirmed + 1
+        if payload[12] & 1:
+            self._all_to = max(self._all_to, tag)
+            self._singly = {each for each in self._singly if each > tag}
+        else:
+            self._singly.add(tag)
+        while self._all_to + 1 in self._singly:
+            self._all_to += 1
+            self._singly.discard(self._all_to)
+        self.confirmed = self._all_to + len(self._singly)
 
     def _call(self, method: object, channel: int) -> None:
         self._socket.sendall(frame.marshal(method, channel))
@@ -94,9 +102,7 @@ class Stamp:
     ) -> None:
         given = dict(properties or {})
         self._method = frame.marshal(
-            commands.Basic.Publish(
-                exchange=exchange, routing_key=routing_key, mandatory=mandatory
-            ),
+            commands.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory),
             1,
         )
         self._numbered = numbered
@@ -112,9 +118,7 @@ class Stamp:
             if name in given:
                 self._flags |= 1 << bit
                 value = given[name]
-                self._after += (
-                    struct.pack(">Q", value) if isinstance(value, int) else _short(value)
-                )
+                self._after += struct.pack(">Q", value) if isinstance(value, int) else _short(value)
 
     def frames(self, body: bytes, message_id: str = "") -> bytes:
         """The whole message."""

@@ -83,7 +83,12 @@ def read_orders() -> Iterator[Order]:
     """Say that we are ready, and wait for orders until there are no more."""
     say(ready=True)
     while line := sys.stdin.readline():
-        yield Order(**json.loads(line))
+        yield parse(line)
+
+
+def parse(line: str) -> Order:
+    """An order as it was written down."""
+    return Order(**json.loads(line))
 
 
 class Account:

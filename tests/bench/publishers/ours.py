@@ -10,8 +10,8 @@ import sys
 from contextlib import AsyncExitStack
 
 from progress_ws import Publisher
-from tests.bench.publishers.loop import run
-from tests.bench.publishers.orders import Account, Order, read_orders, read_sids
+from tests.bench.publishers.loop import orders, run
+from tests.bench.publishers.orders import Account, Order, read_sids
 
 WAITING_MAX = 20_000
 CHUNK = 500
@@ -21,14 +21,10 @@ PAUSE_S = 0.001
 async def main(url: str, path: str, publishers: str) -> None:
     sids = read_sids(path)
     async with AsyncExitStack() as stack:
-        opened = [
-            await stack.enter_async_context(Publisher(url)) for _ in range(int(publishers))
-        ]
-        while any(each.trouble for each in opened):
-            await asyncio.sleep(0.05)
+        opened = [await stack.enter_async_context(Publisher(url)) for _ in range(int(publishers))]
         for publisher in opened:  # connected, and not only begun to
-            await publisher.send("x" * 22, "here")
-        for order in read_orders():
+            await publisher.send("x" * 22, "here", timeout_s=60)
+        async for order in orders():
             account = Account()
             if len(opened) == 1 and not order.rate:
                 await post(order, opened[0], sids)
@@ -44,7 +40,7 @@ async def post(order: Order, publisher: Publisher, sids: list[str]) -> None:
             browser = addressees[number]
             publisher.post(sids[browser], order.text(number, browser))
         await asyncio.sleep(0)
-        while publisher.waiting > WAITING_MAX:
+        while publisher.waiting > WAITING_MAX:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(PAUSE_S)
     if unsent := await publisher.flush(timeout_s=60):
         raise RuntimeError(f"{unsent} messages were not confirmed")

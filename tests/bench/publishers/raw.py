@@ -46,9 +46,9 @@ def ours(exchange: str, sids: list[str], connections: int) -> Encode:
 
     def encode(connection: int, browser: int, text: str) -> bytes:
         numbers[connection] += 1
-        id = f"{names[connection]}-{numbers[connection]}"
-        body = f'{{"sid":"{sids[browser]}","message":"{text}","ts":{time.time():.3f},"id":"{id}"}}'
-        return stamps[browser].frames(body.encode(), id)
+        name = f"{names[connection]}-{numbers[connection]}"
+        head = f'{{"sid":"{sids[browser]}","message":"{text}","ts":{time.time():.3f}'
+        return stamps[browser].frames(f'{head},"id":"{name}"}}'.encode(), name)
 
     return encode
 

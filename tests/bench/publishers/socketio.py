@@ -8,13 +8,14 @@ import sys
 
 import socketio
 
-from tests.bench.publishers.orders import Account, read_orders, read_sids
+from tests.bench.publishers.loop import orders
+from tests.bench.publishers.orders import Account, read_sids
 
 
 async def main(url: str, path: str) -> None:
     sids = read_sids(path)
     manager = socketio.AsyncAioPikaManager(url, write_only=True)
-    for order in read_orders():
+    async for order in orders():
         account = Account()
         addressees = order.addressees
         async for numbers in order.turns(asyncio.sleep):

@@ -1,0 +1,92 @@
+"""Ours beside its peers, in one run on one machine.
+
+make bench                          # everything: some twenty minutes
+make bench ARGS=--quick             # a glance of two minutes
+make bench ARGS="--only w1,w2"      # some scenarios
+make bench ARGS="--only scaling"    # and those that run only when they are named
+"""
+
+import argparse
+import importlib
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.bench import Bench
+from tests.bench.child import PROJECT
+from tests.bench.machine import machine, versions
+from tests.bench.report import Report, save, table
+from tests.bench.results import Result
+from tests.bench.stage import Stage
+
+CROWDED = ("w1", "w2", "latency", "unheard", "history", "stalled")
+QUIET = ("fanout", "idle", "handshake", "catchup", "calls", "imports")
+BY_NAME = ("scaling", "soak", "memory")
+
+
+def main(argv: list[str]) -> int:
+    options = parse(argv)
+    names = options.only.split(",") if options.only else [*CROWDED, *QUIET]
+    raise_limits()
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {what}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)  # nginx, started by root, works as another user
+        with Stage(Path(name)) as stage:
+            bench = Bench(stage, options.quick, say)
+            try:
+                results = [scenario(bench, each, names) for each in names]
+                seconds = time.monotonic() - began
+                report = Report(results, machine(), versions(stage), options.quick, seconds)
+            finally:
+                bench.close()
+    print(table(report))
+    save(report, options.out)
+    print(f"\n{options.out}: bench.json, bench.md, bench.svg, bench-dark.svg")
+    return 0
+
+
+def scenario(bench: Bench, name: str, names: list[str]) -> Result:
+    """Run one; after the last that needs the crowds they go home."""
+    bench.say(name)
+    if name not in CROWDED:
+        bench.disperse()
+    result: Result = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
+    return result
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    known = (*CROWDED, *QUIET, *BY_NAME)
+    parser.add_argument("--only", help=f"scenarios, comma-separated: {', '.join(known)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, messages and peers")
+    out = PROJECT / "build" / "bench"
+    parser.add_argument("--out", type=Path, default=out, help="folder for JSON, table and chart")
+    options = parser.parse_args(argv)
+    for name in options.only.split(",") if options.only else ():
+        if name not in known:
+            parser.error(f"there is no scenario {name!r}: {', '.join(known)}")
+    return options
+
+
+def raise_limits() -> None:
+    """Files for ten thousand sockets, where we may; and an end that reaches what we started."""
+    wanted = 65_536
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), max(hard, wanted)))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""What a scenario works with: the stage, the crowds of browsers, and how long it may take."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tests.bench.child import Child
+from tests.bench.load import Load
+from tests.bench.measure import deliver, row, settle
+from tests.bench.peers.system import System
+from tests.bench.publishers.orders import Order
+from tests.bench.results import Row, Run
+from tests.bench.stage import Stage
+
+T = TypeVar("T")
+Make = Callable[[Stage], System]
+Publishing = Callable[[System], Child]
+
+
+@dataclass
+class Bench:
+    """One run of the benchmark.
+
+    Attributes:
+        quick: a glance: fewer rounds, fewer messages, and fewer peers.
+    """
+
+    stage: Stage
+    quick: bool
+    say: Callable[[str], None]
+    crowds: dict[System, Load] = field(default_factory=dict)
+
+    def scale(self, full: T, quick: T) -> T:
+        """One of two figures."""
+        return (self.quick and quick) or full
+
+    @property
+    def rounds(self) -> int:
+        return self.scale(5, 2)
+
+    def crowd(self, system: System) -> Load:
+        """The system's 1,000 browsers, connected, and reached by messages."""
+        if system not in self.crowds:
+            load = self.crowds[system] = Load(self.stage.folder, type(system).__name__)
+            load.open(system.browsers())
+            settle(load, system.busy_publisher())
+        return self.crowds[system]
+
+    def disperse(self) -> None:
+        """Let all browsers go: the next scenario wants quiet, or the memory."""
+        for load in self.crowds.values():
+            load.close()
+        self.crowds.clear()
+
+    def in_turn(
+        self, makes: Sequence[Make], publishing: Publishing, order: Callable[[System], Order]
+    ) -> list[Row]:
+        """Measure some systems in turn, round after round, each once before for nothing."""
+        runs: dict[System, list[Run]] = {}
+        for make in makes:
+            system = self.stage.system(make)
+            self.say(f"  {system.name} ({system.form})")
+            load, publisher = self.crowd(system), publishing(system)
+            first = order(system)
+            warm = Order(**{**vars(first), "count": max(1, first.count // 5)})
+            deliver(system, load, publisher, warm)
+            runs[system] = []
+        for number in range(self.rounds):
+            for system, sofar in runs.items():
+                given = Order(**{**vars(order(system)), "seed": number})
+                sofar.append(deliver(system, self.crowd(system), publishing(system), given))
+        return [row(system, sofar) for system, sofar in runs.items()]
+
+    def close(self) -> None:
+        """Let all go."""
+        self.disperse()

@@ -1,0 +1,96 @@
+"""One round: publish so many messages, count every delivery, and say what it cost whom."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+from tests.bench.child import Child
+from tests.bench.load import Load
+from tests.bench.peers.system import System
+from tests.bench.publishers.orders import Order
+from tests.bench.results import Row, Run, middle
+from tests.bench.usage import cpu_s
+
+QUIET_S = 20
+"""So long after the last confirm a delivery may come."""
+ATTEMPTS = 20
+PROBES = 50
+
+
+def deliver(
+    system: System,
+    load: Load,
+    publisher: Child,
+    order: Order,
+    *,
+    copies: int = 1,
+    timeout_s: float = 120,
+) -> Run:
+    """Carry out one order, and wait until all of it has arrived."""
+    load.reset(order.count, copies=copies)
+    nodes, broker = cpu_s(system.nodes), cpu_s(system.brokers)
+    client = load.report().cpu_s
+    published = publisher.ask(json.dumps(asdict(order)), timeout_s)
+    load.wait(order.count * copies, QUIET_S)
+    arrived = load.report()
+    nodes, broker = cpu_s(system.nodes) - nodes, cpu_s(system.brokers) - broker
+    seconds = (arrived.last_ns - published["began_ns"]) / 1e9
+    each_us = 1e6 / max(1, arrived.deliveries)
+    return Run(
+        per_s=arrived.deliveries / seconds if seconds > 0 else 0,
+        seconds=seconds,
+        deliveries=arrived.deliveries,
+        missing=arrived.missing,
+        extra=arrived.extra,
+        wrong=arrived.wrong,
+        disordered=arrived.disordered,
+        nodes_us=nodes * each_us,
+        broker_us=broker * each_us,
+        publisher_us=published["cpu_s"] * each_us,
+        client_us=(arrived.cpu_s - client) * each_us,
+        p50_ms=arrived.p50_ms,
+        p99_ms=arrived.p99_ms,
+        max_ms=arrived.max_ms,
+    )
+
+
+def settle(load: Load, publisher: Child) -> None:
+    """Return once messages arrive at all browsers that were just connected.
+
+    Some systems answer a browser before they listen for what is sent to it.
+    """
+    for attempt in range(ATTEMPTS):
+        load.reset(PROBES)
+        publisher.ask(json.dumps(asdict(Order(PROBES, seed=attempt))))
+        if load.wait(PROBES, 1) == PROBES:
+            return
+    raise RuntimeError("messages do not arrive")
+
+
+def row(system: System, runs: Sequence[Run], name: str = "") -> Row:
+    """A line of a table: medians, and each round."""
+    medians = asdict(middle(runs))
+    return Row(name or system.name, system.form, medians, [asdict(run) for run in runs])
+
+
+def mishaps(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each that lost a message, or delivered one twice, or to somebody else."""
+    told = []
+    for each in rows:
+        counts = [
+            f"{round(each.figures[what])} {what}"
+            for what in ("missing", "extra", "wrong")
+            if each.figures.get(what)
+        ]
+        if counts:
+            total = round(each.figures["deliveries"] + each.figures["missing"])
+            told.append(f"{each.name} ({each.form}): of {total} {', '.join(counts)}")
+    return told
+
+
+def close_quietly(load: Load) -> None:
+    """Close all browsers, whatever became of their program."""
+    with suppress(RuntimeError):
+        load.close_all()
+    load.close()
