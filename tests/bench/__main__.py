@@ -22,8 +22,8 @@ from tests.bench.report import Report, save, table
 from tests.bench.results import Result
 from tests.bench.stage import Stage
 
-CROWDED = ("w1", "w2", "latency", "unheard", "history", "stalled")
-QUIET = ("fanout", "idle", "handshake", "catchup", "calls", "imports")
+CROWDED = ("w1", "w2", "latency", "unheard", "history")
+QUIET = ("stalled", "fanout", "idle", "handshake", "catchup", "calls", "imports")
 BY_NAME = ("scaling", "soak", "memory")
 
 

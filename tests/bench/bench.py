@@ -69,7 +69,7 @@ class Bench:
             for system, sofar in runs.items():
                 given = Order(**{**vars(order(system)), "seed": number})
                 sofar.append(deliver(system, self.crowd(system), publishing(system), given))
-        return [row(system, sofar) for system, sofar in runs.items()]
+        return [row(system, sofar, steady=False) for system, sofar in runs.items()]
 
     def close(self) -> None:
         """Let all go."""

@@ -68,9 +68,11 @@ def settle(load: Load, publisher: Child) -> None:
     raise RuntimeError("messages do not arrive")
 
 
-def row(system: System, runs: Sequence[Run], name: str = "") -> Row:
-    """A line of a table: medians, and each round."""
+def row(system: System, runs: Sequence[Run], name: str = "", *, steady: bool = True) -> Row:
+    """A line of a table: medians, and each round; of a `steady` rate also the latencies."""
     medians = asdict(middle(runs))
+    if not steady:  # of a backlog that is drained it says how long that was
+        medians = {what: value for what, value in medians.items() if not what.endswith("_ms")}
     return Row(name or system.name, system.form, medians, [asdict(run) for run in runs])
 
 

@@ -24,6 +24,8 @@ NAMES = Names()
 MESSAGES = 300_000
 PLAIN_MESSAGES = 30_000
 SIDS = 1000
+Read = Callable[[str, int], Awaitable[None]]
+
 BODY = '{"sid":"%022d","id":"pppppppppppp-%d","ts":1700000000.123,"message":"' + "m" * 110 + '"}'
 
 
@@ -64,9 +66,7 @@ def publish(url: str, count: int) -> None:
     print(f"published {count} messages of some {len(BODY) + 25} bytes")
 
 
-async def measured(
-    what: str, read: Callable[[str, int], Awaitable[None]], broker: RabbitMQ, count: int
-) -> float:
+async def measured(what: str, read: Read, broker: RabbitMQ, count: int) -> float:
     start, start_cpu = time.perf_counter(), time.process_time()
     async with asyncio.timeout(300):
         await read(broker.amqp_url(), count)
