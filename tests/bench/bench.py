@@ -32,7 +32,7 @@ class Bench:
 
     def scale(self, full: T, quick: T) -> T:
         """One of two figures."""
-        return (self.quick and quick) or full
+        return quick if self.quick else full
 
     @property
     def rounds(self) -> int:

@@ -3,7 +3,7 @@
  * Commands come on standard input, one answer to each goes to standard output, a JSON line:
  *
  *   open FILE INFLIGHT      connect what the file lists, so many at a time; answers when all are ready
- *   reset MESSAGES COPIES   count anew: numbers below MESSAGES, each to arrive COPIES times
+ *   reset FIRST COUNT COPIES  count anew: so many numbers from FIRST on, each to come COPIES times
  *   wait DELIVERIES MS      answers when so many have come, or after that time
  *   report                  what has come since the reset
  *   stall FROM TO           let these connections (by their place in the file) read nothing
@@ -54,7 +54,7 @@ static int epoll_fd, is_opening, is_tracking;
 static uint64_t open_began;
 
 static uint16_t *counts;
-static uint32_t *latencies, messages, copies;
+static uint32_t *latencies, first_number, messages, copies;
 static uint64_t deliveries, latency_count, extra, wrong, disordered, payload_bytes, reads;
 static uint64_t first_at, last_at;
 
@@ -199,9 +199,10 @@ static void take_mark(struct conn *c, const unsigned char *mark, uint64_t now) {
     int64_t sent = hex(mark + 1, 16), number = hex(mark + 17, 8), browser = hex(mark + 25, 8);
     if (sent < 0 || number < 0 || browser < 0) return;
     if ((uint32_t)browser != c->browser && browser != 0xffffffff) wrong++;
+    number -= first_number;
+    if (number < 0 || number >= messages) return; /* of a round before, or of a filler */
     if (!first_at) first_at = now;
     last_at = now;
-    if (number >= messages) return; /* of a round before, or of a filler */
     if (counts[number] >= copies) {
         extra++;
         return;
@@ -367,7 +368,8 @@ static void close_all(void) {
     total = next_to_open = in_flight = ready = failed = lost_conns = 0;
 }
 
-static void reset(uint32_t to_come, uint32_t times) {
+static void reset(uint32_t first, uint32_t to_come, uint32_t times) {
+    first_number = first;
     messages = to_come;
     copies = times;
     counts = realloc(counts, (messages + 1) * sizeof *counts);
@@ -426,7 +428,7 @@ static void resume(void) {
 
 static void obey(char *line) {
     char path[1024];
-    unsigned long a = 0, b = 0;
+    unsigned long a = 0, b = 0, d = 0;
     double rate;
     if (sscanf(line, "open %1023s %lu", path, &a) == 2) {
         read_list(path);
@@ -440,8 +442,8 @@ static void obey(char *line) {
         wait_until = now_ns() + b * 1000000u;
         return;
     }
-    if (sscanf(line, "reset %lu %lu", &a, &b) == 2) {
-        reset((uint32_t)a, (uint32_t)b);
+    if (sscanf(line, "reset %lu %lu %lu", &a, &b, &d) == 3) {
+        reset((uint32_t)a, (uint32_t)b, (uint32_t)d);
     } else if (!strncmp(line, "report", 6)) {
         report();
         return;

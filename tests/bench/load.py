@@ -95,6 +95,7 @@ class Load:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._list = folder / f"{name}.browsers"
+        self._numbers = 0
         self._child = Child([str(compiled(folder))], log=folder / f"{name}.load.log")
 
     @property
@@ -120,9 +121,14 @@ class Load:
             raise RuntimeError(f"not all browsers were let in: {opened}; see {self._child.log}")
         return opened
 
-    def reset(self, messages: int, *, copies: int = 1) -> None:
-        """Count anew: so many messages, each to arrive so many times."""
-        self._child.ask(f"reset {messages} {copies}")
+    def reset(self, messages: int, *, copies: int = 1) -> int:
+        """Count anew: so many messages, each to arrive so many times; return the first's number.
+
+        Numbers are never used again: what comes late from before is not counted.
+        """
+        first, self._numbers = self._numbers, self._numbers + messages
+        self._child.ask(f"reset {first} {messages} {copies}")
+        return first
 
     def wait(self, deliveries: int, timeout_s: float) -> int:
         """Return how many have come when so many have, or after that time."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tests.bench.child import Child
 from tests.bench.load import Load
@@ -28,7 +28,7 @@ def deliver(
     timeout_s: float = 120,
 ) -> Run:
     """Carry out one order, and wait until all of it has arrived."""
-    load.reset(order.count, copies=copies)
+    order = replace(order, number=load.reset(order.count, copies=copies))
     nodes, broker = cpu_s(system.nodes), cpu_s(system.brokers)
     client = load.report().cpu_s
     published = publisher.ask(json.dumps(asdict(order)), timeout_s)
@@ -61,8 +61,8 @@ def settle(load: Load, publisher: Child) -> None:
     Some systems answer a browser before they listen for what is sent to it.
     """
     for attempt in range(ATTEMPTS):
-        load.reset(PROBES)
-        publisher.ask(json.dumps(asdict(Order(PROBES, seed=attempt))))
+        order = Order(PROBES, number=load.reset(PROBES), seed=attempt)
+        publisher.ask(json.dumps(asdict(order)))
         if load.wait(PROBES, 1) == PROBES:
             return
     raise RuntimeError("messages do not arrive")

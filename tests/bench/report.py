@@ -1,6 +1,7 @@
 """The table, JSON and chart out of what was found. Nothing here measures, starts or waits."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ def _bound(goal: Goal) -> str:
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table, its columns as wide as they must be; all but the words to the right."""
     widths = [max(len(row[n]) for row in [heads, *rows]) for n in range(len(heads))]
-    words = [all(_is_word(row[n]) for row in rows) for n in range(len(heads))]
+    words = [not all(_NUMBER.fullmatch(row[n]) for row in rows) for n in range(len(heads))]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -145,5 +146,4 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(heads), f"|{'|'.join(rules)}|", *map(line, rows)]
 
 
-def _is_word(cell: str) -> bool:
-    return not (cell[:1].isdigit() or cell[:1] in "–≥≤-")
+_NUMBER = re.compile(r"[≥≤]? ?[\d,.]+( \S+)?|–")

@@ -2,9 +2,9 @@
 
 .venv/bench/bin/python -m tests.bench.programs.bare PORT [uvloop]
 
-Each line on its standard input is an order: `random COUNT` sends so many messages to sockets drawn
-at random, one after another; `fan NUMBER` sends one message to all of them. The answer says what
-the sending took.
+Each line on its standard input is an order: `random COUNT FIRST` sends so many messages, numbered
+from the first, to sockets drawn at random; `fan 1 FIRST` sends one message to all of them. The
+answer says what the sending took.
 """
 
 import asyncio
@@ -43,16 +43,16 @@ async def serve(port: int) -> None:
 
 async def obey(sockets: dict[int, web.WebSocketResponse]) -> None:
     async for line in lines():
-        what, value = line.split()
+        what, count, first = line.split()
         chosen = list(sockets.items())
         cpu, began = time.process_time(), time.monotonic_ns()
         if what == "random":
-            order = Order(int(value))
+            order = Order(int(count), number=int(first))
             for number in range(order.count):
                 browser, socket = random.choice(chosen)
                 await socket.send_str(order.text(number, browser))
         else:
-            text = Order(1, everybody=True).text(int(value), 0)
+            text = Order(1, number=int(first), everybody=True).text(0, 0)
             for _, socket in chosen:
                 await socket.send_str(text)
         ended = time.monotonic_ns()

@@ -17,7 +17,7 @@ const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
 function emit(order, number) {
   const browser = order.first + Math.floor(Math.random() * (order.last - order.first));
-  const mark = `~${hex(process.hrtime.bigint(), 16)}${hex(number, 8)}${hex(browser, 8)}~`;
+  const mark = `~${hex(process.hrtime.bigint(), 16)}${hex(order.number + number, 8)}${hex(browser, 8)}~`;
   emitter.to(sids[browser]).emit("message", mark.padEnd(order.size, "x"));
 }
 
@@ -38,7 +38,7 @@ async function carryOut(order) {
 
 say({ ready: true });
 for await (const line of createInterface({ input: process.stdin })) {
-  const order = { rate: 0, size: 120, first: 0, last: 1000, ...JSON.parse(line) };
+  const order = { number: 0, rate: 0, size: 120, first: 0, last: 1000, ...JSON.parse(line) };
   const before = process.cpuUsage();
   const began = await carryOut(order);
   const used = process.cpuUsage(before);

@@ -21,7 +21,8 @@ class Order:
     """One order.
 
     Attributes:
-        count: of messages, numbered from 0.
+        count: of messages.
+        number: of the first message.
         rate: messages a second; 0: as fast as can be.
         size: bytes of a message's text.
         seed: of the draw.
@@ -30,6 +31,7 @@ class Order:
     """
 
     count: int
+    number: int = 0
     rate: float = 0
     size: int = 120
     seed: int = 0
@@ -45,10 +47,12 @@ class Order:
             return [self.first] * self.count
         return draw.choices(range(self.first, self.last), k=self.count)
 
-    def text(self, number: int, browser: int) -> str:
-        """A message as `load.c` knows it, with the time of this moment."""
+    def text(self, index: int, browser: int) -> str:
+        """The message at this place, as `load.c` knows it, with the time of this moment."""
         whom = 0xFFFFFFFF if self.everybody else browser
-        return f"~{time.monotonic_ns():016x}{number:08x}{whom:08x}~".ljust(self.size, "x")
+        return f"~{time.monotonic_ns():016x}{self.number + index:08x}{whom:08x}~".ljust(
+            self.size, "x"
+        )
 
     def due(self) -> Iterator[int]:
         """The numbers, each when it is due; for a program that may sleep."""

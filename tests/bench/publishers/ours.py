@@ -13,8 +13,8 @@ from progress_ws import Publisher
 from tests.bench.publishers.loop import orders, run
 from tests.bench.publishers.orders import Account, Order, read_sids
 
-WAITING_MAX = 20_000
-CHUNK = 500
+WAITING_BYTES = 1_200_000
+CHUNK_BYTES = 60_000
 PAUSE_S = 0.001
 
 
@@ -35,12 +35,13 @@ async def main(url: str, path: str, publishers: str) -> None:
 
 async def post(order: Order, publisher: Publisher, sids: list[str]) -> None:
     addressees = order.addressees
-    for first in range(0, order.count, CHUNK):
-        for number in range(first, min(first + CHUNK, order.count)):
+    chunk = max(1, CHUNK_BYTES // order.size)
+    for first in range(0, order.count, chunk):
+        for number in range(first, min(first + chunk, order.count)):
             browser = addressees[number]
             publisher.post(sids[browser], order.text(number, browser))
         await asyncio.sleep(0)
-        while publisher.waiting > WAITING_MAX:  # noqa: ASYNC110  # it tells nobody
+        while publisher.waiting * order.size > WAITING_BYTES:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(PAUSE_S)
     if unsent := await publisher.flush(timeout_s=60):
         raise RuntimeError(f"{unsent} messages were not confirmed")

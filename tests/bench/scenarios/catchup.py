@@ -17,7 +17,7 @@ from tests.support.parts import running
 def run(bench: Bench) -> Result:
     broker = bench.stage.broker
     url = broker.amqp_url(bench.stage.vhost("catchup"))
-    count, few = bench.scale(300_000, 60_000), bench.scale(30_000, 6_000)
+    count, few = bench.scale(300_000, 30_000), bench.scale(30_000, 3_000)
     with contextlib.redirect_stdout(io.StringIO()):
         asyncio.run(stream.fill(url, count))
         plain = [rate(stream.read_plainly, url, few) for _ in range(bench.rounds)]

@@ -21,7 +21,7 @@ def run(bench: Bench) -> Result:
     rounds = bench.scale(15, 7)
     with Bare(bench, loop="uvloop") as bare, bench.stage.load("fan-bare") as load:
         load.open(bare.browsers(sockets))
-        plain = [loop(bare, load, sockets, number) for number in range(rounds)]
+        plain = [loop(bare, load, sockets) for _ in range(rounds)]
     ours = bench.stage.system(Ours)
     assert isinstance(ours, Ours)
     with bench.stage.load("fan-ours") as load:
@@ -40,18 +40,17 @@ def run(bench: Bench) -> Result:
     )
 
 
-def loop(bare: Bare, load: Load, sockets: int, number: int) -> dict[str, float]:
-    load.reset(number + 1, copies=sockets)
-    answer = bare.child.ask(f"fan {number}")
+def loop(bare: Bare, load: Load, sockets: int) -> dict[str, float]:
+    answer = bare.child.ask(f"fan 1 {load.reset(1, copies=sockets)}")
     _arrive(load, sockets)
     last_ms = (load.report().last_ns - answer["began_ns"]) / 1e6
     return {"last_ms": last_ms, "cpu_ms": answer["cpu_s"] * 1000}
 
 
 def fan(ours: Ours, load: Load, sockets: int) -> dict[str, float]:
-    load.reset(1, copies=sockets)
+    number = load.reset(1, copies=sockets)
     cpu = cpu_s(ours.nodes[:1])
-    order = Order(1, rate=1, last=1, everybody=True)
+    order = Order(1, number, rate=1000, last=1, everybody=True)
     answer = ours.busy_publisher().ask(json.dumps(asdict(order)))
     _arrive(load, sockets)
     last_ms = (load.report().last_ns - answer["began_ns"]) / 1e6

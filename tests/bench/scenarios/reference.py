@@ -46,8 +46,7 @@ def bare_send(bench: Bench) -> list[Row]:
 def send(bench: Bench, bare: Bare, load: Load) -> dict[str, float]:
     """One loop of it."""
     count = bench.scale(20_000, 10_000)
-    load.reset(count)
-    answer = bare.child.ask(f"random {count}")
+    answer = bare.child.ask(f"random {count} {load.reset(count)}")
     if load.wait(count, 20) < count:
         raise RuntimeError("bare aiohttp lost a message")
     seconds = (load.report().last_ns - answer["began_ns"]) / 1e9

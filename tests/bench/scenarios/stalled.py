@@ -15,6 +15,8 @@ STALLED = BROWSERS // 100
 SMALL_BUFFER = 4096
 RATE = 2_000
 FILL_BYTES = 30_000
+NOBODYS = 2**31
+"""Numbers that are not counted."""
 FILLERS = 60
 """For each of the stalled ones: more than any kernel keeps for a connection."""
 
@@ -32,11 +34,12 @@ def run(bench: Bench) -> Result:
         runs: dict[bool, list[Run]] = {False: [], True: []}
         for number in range(bench.rounds):
             for stalled in (False, True):
-                order = Order(count, RATE, seed=number, first=STALLED)
+                order = Order(count, rate=RATE, seed=number, first=STALLED)
                 if stalled:
                     fill(ours, load)
                 runs[stalled].append(deliver(ours, load, publisher, order))
                 load.resume()
+                settle(load, ours.busy_publisher())  # behind what waited for the stalled
     rows = [
         row(ours, runs[False], "all read"),
         row(ours, runs[True], f"{STALLED} of {BROWSERS} stalled: the others"),
@@ -54,5 +57,5 @@ def run(bench: Bench) -> Result:
 def fill(ours: Ours, load: Load) -> None:
     """Stall some, and give them more than the kernel takes for them: then the node has to wait."""
     load.stall(0, STALLED)
-    order = Order(FILLERS * STALLED, size=FILL_BYTES, first=0, last=STALLED)
+    order = Order(FILLERS * STALLED, NOBODYS, size=FILL_BYTES, first=0, last=STALLED)
     ours.busy_publisher().ask(json.dumps(asdict(order)))

@@ -45,9 +45,7 @@ def run(bench: Bench) -> Result:
             Goal("W1, part of a plain aio-pika callback", w1 / plain, 1 / 12),
             Goal("W2, part of a plain aio-pika callback", w2 / plain, 1 / 5),
         ],
-        [
-            "The plain callback does nothing, acknowledges nothing, and gets the very messages of W2."
-        ],
+        ["The plain callback does nothing, without acknowledgement, on the same messages of W2."],
     )
 
 
