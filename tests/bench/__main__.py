@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from tests.bench.bench import Bench
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     print(table(report))
     save(report, options.out)
     print(f"\n{options.out}: bench.json, bench.md, bench.svg, bench-dark.svg")
-    return 0
+    return 1 if any(result.failed for result in results) else 0
 
 
 def scenario(bench: Bench, name: str, names: list[str]) -> Result:
@@ -57,7 +58,11 @@ def scenario(bench: Bench, name: str, names: list[str]) -> Result:
     bench.say(name)
     if name not in CROWDED:
         bench.disperse()
-    result: Result = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
+    try:
+        result: Result = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
+    except Exception as exc:  # noqa: BLE001  # the others are still worth their time
+        traceback.print_exc()
+        return Result(name, name, [], failed=f"{type(exc).__name__}: {exc}".splitlines()[0])
     return result
 
 

@@ -94,6 +94,8 @@ def _result(result: Result) -> str:
         if first:
             heads.append("ours is ×")
         lines += _grid(heads, [_cells(row, columns, result.bars, first) for row in result.rows])
+    if result.failed:
+        lines.append(f"It failed: {result.failed}")
     lines += [f"- {note}" for note in result.notes]
     return "\n".join(lines)
 

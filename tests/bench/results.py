@@ -80,7 +80,9 @@ class Result:
     """What a scenario found.
 
     Attributes:
-        unit: of the figure `bars`, by which the rows are drawn; empty: no picture.
+        bars: the figure by which the rows are drawn; empty: no picture.
+        unit: of that.
+        failed: why there is nothing; empty otherwise.
     """
 
     name: str
@@ -90,3 +92,4 @@ class Result:
     notes: list[str] = field(default_factory=list)
     bars: str = ""
     unit: str = ""
+    failed: str = ""

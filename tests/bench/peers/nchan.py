@@ -1,8 +1,9 @@
 """Nchan: nginx with its module, two of them that share Redis."""
 
+import urllib.request
 from collections.abc import Sequence
 
-from deploy.local import Process, accepts, free_port
+from deploy.local import Process, free_port
 from tests.bench.child import Child
 from tests.bench.load import Browser
 from tests.bench.peers.system import NODES, System
@@ -69,9 +70,9 @@ class Nchan(System):
             self._nginx.append(process)
             self.stage.start(process)
             process.wait_until(
-                lambda port=port: accepts(port),  # type: ignore[misc]
+                lambda port=port: _takes(port),  # type: ignore[misc]
                 timeout_s=10,
-                what="the start of nginx",
+                what="the start of nginx, and its way to Redis",
             )
 
     @property
@@ -90,3 +91,13 @@ class Nchan(System):
 
     def many_publishers(self, count: int) -> Child:
         return self.publishing("http", self._ports[0], self.stage.sids_file, count)
+
+
+def _takes(port: int) -> bool:
+    """Whether it takes a message: it refuses all until it has found Redis."""
+    try:
+        url = f"http://127.0.0.1:{port}/pub?id=begin"
+        with urllib.request.urlopen(url, data=b"begin", timeout=5) as answer:
+            return bool(answer.status < 300)
+    except OSError:
+        return False
