@@ -8,12 +8,13 @@ from xml.sax.saxutils import escape
 from tests.bench.results import Result, Row
 
 WIDTH = 980
-LEFT = 330
+LEFT = 420
 RIGHT = 130
 BAR = 22
 STEP = 32
 HEAD = 62
 GAP = 26
+SCALE = ", on a logarithmic scale"
 FONT = 'font-family="system-ui, -apple-system, Segoe UI, Roboto, sans-serif" font-size="15"'
 
 
@@ -72,7 +73,7 @@ def _panel(result: Result, rows: Sequence[Row], top: int, colours: Colours) -> s
     bottom = top + HEAD + STEP * len(rows) - (STEP - BAR)
     lines = [
         f'<text x="24" y="{top + 14}" font-weight="600">{escape(result.title)}</text>',
-        f'<text x="24" y="{top + 34}" class="s">{escape(result.unit)}</text>',
+        f'<text x="24" y="{top + 34}" class="s">{escape(result.unit)}{SCALE}</text>',
     ]
     for decade in range(decades + 1):
         x = at(low * 10**decade)

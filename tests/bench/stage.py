@@ -74,7 +74,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.stack = ExitStack()
+        self.stack = self._whole = ExitStack()
         self._systems: dict[str, System] = {}
         draw = random.Random(1)
         drawn = ["".join(draw.choices(SID_CHARS, k=22)) for _ in range(2 * BROWSERS)]
@@ -84,7 +84,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stack.close()
+        self._whole.close()
 
     @cached_property
     def sids_file(self) -> Path:
@@ -96,12 +96,12 @@ class Stage:
     @cached_property
     def broker(self) -> Broker:
         """The one RabbitMQ of all systems, a virtual host for each."""
-        return self.stack.enter_context(running(Broker(self.folder / "rabbitmq")))
+        return self._whole.enter_context(running(Broker(self.folder / "rabbitmq")))
 
     @cached_property
     def redis(self) -> Redis:
         """The one Redis."""
-        return self.stack.enter_context(running(Redis(self.folder)))
+        return self._whole.enter_context(running(Redis(self.folder)))
 
     def system(self, make: Callable[["Stage"], System]) -> System:
         """The system that `make` makes, started, and the same one the next time."""
@@ -125,6 +125,16 @@ class Stage:
         """Make a virtual host."""
         self.broker.management.add_vhost(name)
         return name
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """What is started within the block ends with it."""
+        outer, self.stack = self.stack, ExitStack()
+        try:
+            with self.stack:
+                yield
+        finally:
+            self.stack = outer
 
     @contextmanager
     def load(self, name: str) -> Iterator[Load]:

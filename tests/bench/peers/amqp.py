@@ -1,13 +1,20 @@
 """Ours, and the naive form of the same architecture."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from itertools import count as counting
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.local import Node
 from tests.bench.child import Child
 from tests.bench.load import Browser
 from tests.bench.peers.server import Server, python
 from tests.bench.peers.system import NODES, System
+
+if TYPE_CHECKING:
+    from tests.bench.stage import Stage
+
+_vhosts = counting(1)
 
 
 class Ours(System):
@@ -17,8 +24,11 @@ class Ours(System):
     form = "ours"
     burst = 100_000
     vhost = "ours"
-    settings: ClassVar[dict[str, object]] = {}
-    node_count = NODES
+
+    def __init__(self, stage: "Stage") -> None:
+        super().__init__(stage)
+        self.settings: dict[str, object] = {}
+        self.node_count = NODES
 
     def start(self) -> None:
         self.url = self.stage.broker.amqp_url(self.stage.vhost(self.vhost))
@@ -48,7 +58,11 @@ class Ours(System):
         return Browser(node.port, number, f"/websocket/progress?sid={sid}")
 
     def busy_publisher(self) -> Child:
-        return self.publishing("ours", self.url, self.stage.sids_file, 1)
+        return self.posting_to(self.stage.sids_file)
+
+    def posting_to(self, sids: Path) -> Child:
+        """One that posts to the sids of a file."""
+        return self.publishing("ours", self.url, sids, 1)
 
     def many_publishers(self, count: int) -> Child:
         return self.publishing("raw", "ours", self.url, "progress-ws", self.stage.sids_file, count)
@@ -63,7 +77,20 @@ class OursWithoutHistory(Ours):
 
     name = "progress-ws, history off"
     vhost = "no-history"
-    settings: ClassVar[dict[str, object]] = {"history_seconds": 0}
+
+    def __init__(self, stage: "Stage") -> None:
+        super().__init__(stage)
+        self.settings = {"history_seconds": 0}
+
+
+class OursOf(Ours):
+    """So many nodes, in a virtual host of their own."""
+
+    def __init__(self, stage: "Stage", count: int, **settings: object) -> None:
+        super().__init__(stage)
+        self.node_count = count
+        self.vhost = f"ours-{count}-{next(_vhosts)}"
+        self.settings = settings
 
 
 class Naive(System):

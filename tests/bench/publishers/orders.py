@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARK_BYTES = 34
-TICK_S = 0.001
+CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Order:
         seed: of the draw.
         first, last: the browsers that are drawn from, the last not among them.
         everybody: the addressee is not told: all browsers share one sid.
+        each_once: nobody is drawn: one message for each from the first on.
     """
 
     count: int
@@ -38,10 +39,13 @@ class Order:
     first: int = 0
     last: int = 1000
     everybody: bool = False
+    each_once: bool = False
 
     @property
     def addressees(self) -> list[int]:
         """Whom each message is for."""
+        if self.each_once:
+            return list(range(self.first, self.first + self.count))
         draw = random.Random(self.seed)
         if self.last - self.first == 1:
             return [self.first] * self.count
@@ -65,10 +69,14 @@ class Order:
                 time.sleep(ahead_s)
             yield number
 
-    async def turns(self, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[range]:
-        """Ranges of numbers that are due in this turn of an event loop."""
+    async def turns(
+        self, sleep: Callable[[float], Awaitable[None]], *, chunk: int = CHUNK
+    ) -> AsyncIterator[range]:
+        """Ranges of places that are due in this turn of an event loop; without a rate, chunks."""
         if not self.rate:
-            yield range(self.count)
+            for first in range(0, self.count, chunk):
+                yield range(first, min(first + chunk, self.count))
+                await sleep(0)
             return
         began, done = time.monotonic(), 0
         while done < self.count:

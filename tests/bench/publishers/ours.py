@@ -26,7 +26,7 @@ async def main(url: str, path: str, publishers: str) -> None:
             await publisher.send("x" * 22, "here", timeout_s=60)
         async for order in orders():
             account = Account()
-            if len(opened) == 1 and not order.rate:
+            if len(opened) == 1:
                 await post(order, opened[0], sids)
             else:
                 await send(order, opened, sids)
@@ -36,11 +36,10 @@ async def main(url: str, path: str, publishers: str) -> None:
 async def post(order: Order, publisher: Publisher, sids: list[str]) -> None:
     addressees = order.addressees
     chunk = max(1, CHUNK_BYTES // order.size)
-    for first in range(0, order.count, chunk):
-        for number in range(first, min(first + chunk, order.count)):
+    async for numbers in order.turns(asyncio.sleep, chunk=chunk):
+        for number in numbers:
             browser = addressees[number]
             publisher.post(sids[browser], order.text(number, browser))
-        await asyncio.sleep(0)
         while publisher.waiting * order.size > WAITING_BYTES:  # noqa: ASYNC110  # it tells nobody
             await asyncio.sleep(PAUSE_S)
     if unsent := await publisher.flush(timeout_s=60):

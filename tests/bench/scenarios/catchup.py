@@ -41,8 +41,6 @@ def run(bench: Bench) -> Result:
         rows,
         [Goal("× plain aio-pika callbacks", median(ours) / median(plain), 10, True)],
         [f"A node with {kept:,.0f} messages behind it is ready {ready_s:.1f} s after its start."],
-        bars="per_s",
-        unit="messages a second",
     )
 
 

@@ -55,12 +55,14 @@ def opened(bench: Bench, name: str, form: str, groups: list[int], browsers: list
     found = []
     for number in range(bench.rounds + 1):
         with bench.stage.load("handshake") as load:
-            calm(groups)  # from letting the ones before go
             cpu = cpu_s(groups)
             took = load.open(browsers, in_flight=IN_FLIGHT)
             used = cpu_s(groups) - cpu
+        calm(groups)
+        whole = cpu_s(groups) - cpu
         if number:
-            found.append({"per_core": len(browsers) / used, "per_s": len(browsers) / took.seconds})
+            rates = {"per_core": used, "with_end_per_core": whole, "per_s": took.seconds}
+            found.append({what: len(browsers) / each for what, each in rates.items()})
     return Row(name, form, {what: median(each[what] for each in found) for what in found[0]}, found)
 
 

@@ -18,6 +18,4 @@ def run(bench: Bench) -> Result:
         rows,
         [Goal("part of W1's throughput that history takes", 1 - on / off, 0.15)],
         mishaps(rows),
-        bars="per_s",
-        unit="delivered messages a second",
     )

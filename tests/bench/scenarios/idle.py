@@ -5,7 +5,6 @@ import time
 from deploy.local import Node
 from tests.bench.bench import Bench
 from tests.bench.load import Browser
-from tests.bench.peers import Ours
 from tests.bench.results import Goal, Result, Row
 from tests.bench.scenarios.reference import Bare
 from tests.bench.usage import cpu_s, resident_bytes
@@ -19,10 +18,9 @@ def run(bench: Bench) -> Result:
     sockets = bench.scale(10_000, 2_000)
     pings = bench.scale(2, 0)
     folder = bench.stage.folder / "idle"
-    ours = bench.stage.system(Ours)
-    assert isinstance(ours, Ours)
+    url = bench.stage.broker.amqp_url(bench.stage.vhost("idle"))
     with Bare(bench, loop="uvloop") as bare, bench.stage.load("idle") as load:
-        with running(Node(folder, amqp_url=ours.url, node="idle")) as node:
+        with running(Node(folder, amqp_url=url, node="idle")) as node:
             groups = [[node.pid], [bare.child.pid]]
             before = [resident_bytes(each) for each in groups]
             path = "/websocket/progress?sid="
