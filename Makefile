@@ -46,4 +46,4 @@ lock:  ## take the newest allowed packages into tests/requirements.txt
 	deploy/lock.sh
 
 clean:  ## remove everything that these verbs made
-	rm -rf .venv build dist *.egg-info .*_cache .hypothesis .coverage*
+	rm -rf .venv build dist *.egg-info .*_cache .hypothesis .coverage* tests/bench/programs/node_modules

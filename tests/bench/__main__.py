@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         with Stage(Path(name)) as stage:
             bench = Bench(stage, options.quick, say)
             try:
-                results = [scenario(bench, each, names) for each in names]
+                results = [result for each in names for result in scenario(bench, each)]
                 seconds = time.monotonic() - began
                 report = Report(results, machine(), versions(stage), options.quick, seconds)
             finally:
@@ -53,17 +53,17 @@ def main(argv: list[str]) -> int:
     return 1 if any(result.failed for result in results) else 0
 
 
-def scenario(bench: Bench, name: str, names: list[str]) -> Result:
-    """Run one; after the last that needs the crowds they go home."""
+def scenario(bench: Bench, name: str) -> list[Result]:
+    """Run one; before the first that needs no crowds they go home."""
     bench.say(name)
     if name not in CROWDED:
         bench.disperse()
     try:
-        result: Result = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
+        found = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
     except Exception as exc:  # noqa: BLE001  # the others are still worth their time
         traceback.print_exc()
-        return Result(name, name, [], failed=f"{type(exc).__name__}: {exc}".splitlines()[0])
-    return result
+        return [Result(name, name, [], failed=f"{type(exc).__name__}: {exc}".splitlines()[0])]
+    return [found] if isinstance(found, Result) else list(found)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -81,7 +81,7 @@ def simulate(
     nodes: int,
     *,
     messages: int,
-    cores: int,
+    cores: float,
     publisher_us: float,
     client_us: float,
     broker_cores: int = 1,
@@ -124,7 +124,7 @@ def _heard_share(owners: Sequence[int], nodes: int) -> list[float]:
     return [owners.count(n) / max(1, len(owners)) for n in range(nodes)]
 
 
-def _shared(queues: Sequence[tuple[float, float]], cores: int) -> list[float]:
+def _shared(queues: Sequence[tuple[float, float]], cores: float) -> list[float]:
     """Microseconds that each gets of one step, of its work and its own most cores."""
     step_us = STEP_S * 1e6
     wanted = [min(max(work, 0.0), most * step_us) for work, most in queues]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from tests.bench.chart import chart
 from tests.bench.results import Goal, Result, Row
@@ -21,7 +22,9 @@ COLUMNS = {
     "max_ms": "max ms",
 }
 """Heads of the columns that most tables have; others stand under their own names."""
-HIDDEN = {"seconds", "deliveries", "missing", "extra", "wrong", "disordered"}
+HIDDEN = {"seconds", "deliveries", "missing", "extra", "wrong", "disordered", "others_cores"}
+QUIET_CORES = 0.1
+"""A machine that is busier with other things than this is no place to measure."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,16 @@ def _head(report: Report) -> str:
     how = "A glance: few rounds, few messages" if report.quick else "Medians of all rounds"
     machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in report.versions.items())
-    return f"{how}; {report.seconds:.0f} s.\n{machine}.\n{versions}."
+    told = f"{how}; {report.seconds:.0f} s.\n{machine}.\n{versions}."
+    others = [
+        row.figures["others_cores"]
+        for result in report.results
+        for row in result.rows
+        if "others_cores" in row.figures
+    ]
+    if others and (typical := median(others)) > QUIET_CORES:
+        told += f"\nThe machine was busy: other programs used {figure(typical)} cores meanwhile."
+    return told
 
 
 def _result(result: Result) -> str:

@@ -12,6 +12,7 @@ class Run:
     Attributes:
         per_s: deliveries a second, from the first publish to the last delivery.
         missing, extra, wrong, disordered: see `load.Arrived`.
+        others_cores: cores that were busy with something else meanwhile.
     """
 
     per_s: float
@@ -28,6 +29,7 @@ class Run:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    others_cores: float = 0
 
 
 def middle(runs: Sequence[Run]) -> Run:

@@ -15,6 +15,18 @@ def cpu_s(groups: Iterable[int]) -> float:
     return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in _stats(groups)) * _TICK_S
 
 
+def machine_cpu_s() -> float:
+    """Seconds of CPU of everything on this machine since its start, idle time left out."""
+    user, nice, system, _idle, _waiting, *others = _first_line("/proc/stat")
+    interrupts, soft_interrupts, stolen = others[:3]
+    return (user + nice + system + interrupts + soft_interrupts + stolen) * _TICK_S
+
+
+def _first_line(path: str) -> list[int]:
+    with open(path) as file:
+        return [int(each) for each in file.readline().split()[1:]]
+
+
 def resident_bytes(groups: Iterable[int]) -> int:
     """Resident memory of all processes of these groups."""
     return sum(int(stat[_RESIDENT]) for stat in _stats(groups)) * _PAGE
