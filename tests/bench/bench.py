@@ -47,7 +47,9 @@ class Bench:
         return self.crowds[system]
 
     def disperse(self) -> None:
-        """Let all browsers go: the next scenario wants quiet, or the memory."""
+        """Let all browsers and publishers go: the next scenario wants quiet."""
+        for system in self.stage.systems:
+            system.dismiss()
         for load in self.crowds.values():
             load.close()
         self.crowds.clear()

@@ -38,6 +38,7 @@ class Child:
                 start_new_session=True,
             )
         self._received = b""
+        self._closed = False
 
     @property
     def pid(self) -> int:
@@ -76,7 +77,10 @@ class Child:
         return self.answer(timeout_s)
 
     def close(self) -> None:
-        """End it with all that it started."""
+        """End it with all that it started; not twice: its id may be another's by then."""
+        if self._closed:
+            return
+        self._closed = True
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()

@@ -16,6 +16,7 @@ from tests.bench.usage import cpu_s, machine_cpu_s
 QUIET_S = 20
 """So long after the last confirm a delivery may come."""
 ATTEMPTS = 20
+MISHAPS = ("missing", "extra", "wrong")
 PROBES = 50
 
 
@@ -81,14 +82,16 @@ def row(system: System, runs: Sequence[Run], name: str = "", *, steady: bool = T
     return Row(name or system.name, system.form, medians, [asdict(run) for run in runs])
 
 
-def mishaps(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each that lost a message, or delivered one twice, or to somebody else."""
+def mishaps(rows: Sequence[Row], *, ordered: bool = False) -> list[str]:
+    """A sentence for each that lost a message, or delivered it twice or to somebody else.
+
+    With one publisher they must be `ordered`, too.
+    """
+    looked_at = (*MISHAPS, "disordered") if ordered else MISHAPS
     told = []
     for each in rows:
         counts = [
-            f"{round(each.figures[what])} {what}"
-            for what in ("missing", "extra", "wrong")
-            if each.figures.get(what)
+            f"{round(each.figures[what])} {what}" for what in MISHAPS if each.figures.get(what)
         ]
         if counts:
             total = round(each.figures["deliveries"] + each.figures["missing"])

@@ -2,7 +2,7 @@
 
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,11 @@ class Stage:
             self._systems[name] = make(self)
             self._systems[name].start()
         return self._systems[name]
+
+    @property
+    def systems(self) -> Iterable[System]:
+        """All that have been started."""
+        return self._systems.values()
 
     def start(self, process: Process) -> None:
         """Start a process that lives until the end; wait until it is ready."""

@@ -25,6 +25,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     keepalive_requests 1000000000;
+    keepalive_timeout 1h;
     upstream redis {{ nchan_redis_server redis://127.0.0.1:{redis}; }}
     server {{
         listen 127.0.0.1:{port} backlog=1024;

@@ -60,6 +60,12 @@ class System(ABC):
     def many_publishers(self, count: int) -> Child:
         """So many, each message on its own."""
 
+    def dismiss(self) -> None:
+        """Let the publishers go: even idle ones send heartbeats."""
+        for child in self._publishers.values():
+            child.close()
+        self._publishers.clear()
+
     def publishing(self, name: str, *args: object) -> Child:
         """A publishing program, started once."""
         key = (name, *args)

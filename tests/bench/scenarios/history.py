@@ -17,5 +17,5 @@ def run(bench: Bench) -> Result:
         "W1 with history and without",
         rows,
         [Goal("part of W1's throughput that history takes", 1 - on / off, 0.15)],
-        mishaps(rows),
+        mishaps(rows, ordered=True),
     )

@@ -57,7 +57,7 @@ def run(bench: Bench) -> Result:
         [
             ARRAYS,
             "Deliveries a second count from the first publish to the last delivery.",
-            *mishaps(rows),
+            *mishaps(rows, ordered=True),
         ],
         bars="per_s",
         unit="delivered messages a second",

@@ -1,5 +1,7 @@
 """W2: 500 independent publishers, each message on its own."""
 
+from dataclasses import replace
+
 from tests.bench.bench import Bench
 from tests.bench.measure import mishaps
 from tests.bench.peers import (
@@ -11,9 +13,9 @@ from tests.bench.peers import (
     WebMqtt,
     WebStomp,
 )
-from tests.bench.peers.system import System
+from tests.bench.peers.system import NODES, System
 from tests.bench.publishers.orders import Order
-from tests.bench.results import Goal, Result
+from tests.bench.results import Goal, Result, Row
 
 PUBLISHERS = 500
 PEERS = (Ours, PythonSocketIO, TunedPythonSocketIO, WebStomp, WebMqtt, Nchan, Naive)
@@ -40,7 +42,7 @@ def run(bench: Bench) -> Result:
     return Result(
         "w2",
         f"W2: {PUBLISHERS} publishers, each message on its own, 1,000 browsers, two nodes",
-        rows,
+        [busy(row) for row in rows],
         [
             Goal("× python-socketio, as documented", ours["per_s"] / documented, 15, True),
             Goal("× Web-STOMP", ours["per_s"] / stomp, 1.5, True),
@@ -59,3 +61,13 @@ def run(bench: Bench) -> Result:
         bars="per_s",
         unit="delivered messages a second",
     )
+
+
+def busy(row: Row) -> Row:
+    """With the cores that a node and the broker kept busy: who is full sets the pace."""
+    per_s = row.figures["per_s"] / 1e6
+    cores = {
+        "node cores": row.figures["nodes_us"] * per_s / NODES,
+        "broker cores": row.figures["broker_us"] * per_s,
+    }
+    return replace(row, figures=row.figures | cores)
