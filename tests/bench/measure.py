@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 
 from tests.bench.child import Child
@@ -91,16 +90,9 @@ def mishaps(rows: Sequence[Row], *, ordered: bool = False) -> list[str]:
     told = []
     for each in rows:
         counts = [
-            f"{round(each.figures[what])} {what}" for what in MISHAPS if each.figures.get(what)
+            f"{round(each.figures[what])} {what}" for what in looked_at if each.figures.get(what)
         ]
         if counts:
             total = round(each.figures["deliveries"] + each.figures["missing"])
             told.append(f"{each.name} ({each.form}): of {total} {', '.join(counts)}")
     return told
-
-
-def close_quietly(load: Load) -> None:
-    """Close all browsers, whatever became of their program."""
-    with suppress(RuntimeError):
-        load.close_all()
-    load.close()
