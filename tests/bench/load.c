@@ -376,7 +376,7 @@ static void reset(uint32_t first, uint32_t to_come, uint32_t times) {
     memset(counts, 0, (messages + 1) * sizeof *counts);
     if (!latencies) latencies = malloc(MAX_LATENCIES * sizeof *latencies);
     deliveries = latency_count = extra = wrong = disordered = payload_bytes = reads = 0;
-    first_at = last_at = lost_conns = churned = 0;
+    first_at = last_at = churned = lost_conns = 0;
     for (size_t i = 0; i < total; i++) {
         conns[i].last_number = 0;
         conns[i].was_stalled = conns[i].stalled;

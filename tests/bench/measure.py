@@ -12,10 +12,10 @@ from tests.bench.publishers.orders import Order
 from tests.bench.results import Row, Run, middle
 from tests.bench.usage import cpu_s, machine_cpu_s
 
-QUIET_S = 20
-"""So long after the last confirm a delivery may come."""
+QUIET_S = 5
+"""After so long without any delivery no more is awaited."""
 ATTEMPTS = 20
-MISHAPS = ("missing", "extra", "wrong")
+MISHAPS = ("missing", "extra", "wrong", "lost_connections")
 PROBES = 50
 
 
@@ -34,7 +34,7 @@ def deliver(
     machine, began = machine_cpu_s(), time.monotonic()
     client = load.report().cpu_s
     published = publisher.ask(json.dumps(asdict(order)), timeout_s)
-    load.wait(order.count * copies, QUIET_S)
+    await_all(load, order.count * copies)
     arrived = load.report()
     machine, took = machine_cpu_s() - machine, time.monotonic() - began
     nodes, broker = cpu_s(system.nodes) - nodes, cpu_s(system.brokers) - broker
@@ -56,8 +56,16 @@ def deliver(
         p50_ms=arrived.p50_ms,
         p99_ms=arrived.p99_ms,
         max_ms=arrived.max_ms,
+        lost_connections=arrived.lost_connections,
         others_cores=max(0, machine - ours) / took,
     )
+
+
+def await_all(load: Load, deliveries: int) -> None:
+    """Wait until so many have come, or no more come."""
+    before, now = -1, load.wait(deliveries, QUIET_S)
+    while before < now < deliveries:
+        before, now = now, load.wait(deliveries, QUIET_S)
 
 
 def settle(load: Load, publisher: Child) -> None:
@@ -90,7 +98,9 @@ def mishaps(rows: Sequence[Row], *, ordered: bool = False) -> list[str]:
     told = []
     for each in rows:
         counts = [
-            f"{round(each.figures[what])} {what}" for what in looked_at if each.figures.get(what)
+            f"{round(each.figures[what])} {what.replace('_', ' ')}"
+            for what in looked_at
+            if each.figures.get(what)
         ]
         if counts:
             total = round(each.figures["deliveries"] + each.figures["missing"])

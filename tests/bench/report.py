@@ -22,7 +22,16 @@ COLUMNS = {
     "max_ms": "max ms",
 }
 """Heads of the columns that most tables have; others stand under their own names."""
-HIDDEN = {"seconds", "deliveries", "missing", "extra", "wrong", "disordered", "others_cores"}
+HIDDEN = {
+    "seconds",
+    "deliveries",
+    "missing",
+    "extra",
+    "wrong",
+    "disordered",
+    "lost_connections",
+    "others_cores",
+}
 QUIET_CORES = 0.1
 """A machine that is busier with other things than this is no place to measure."""
 

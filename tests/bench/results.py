@@ -12,6 +12,7 @@ class Run:
     Attributes:
         per_s: deliveries a second, from the first publish to the last delivery.
         missing, extra, wrong, disordered: see `load.Arrived`.
+        lost_connections: of browsers.
         others_cores: cores that were busy with something else meanwhile.
     """
 
@@ -29,12 +30,13 @@ class Run:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    lost_connections: int = 0
     others_cores: float = 0
 
 
 def middle(runs: Sequence[Run]) -> Run:
     """The medians of some rounds; what went wrong is added up."""
-    added = {"deliveries", "missing", "extra", "wrong", "disordered"}
+    added = {"deliveries", "missing", "extra", "wrong", "disordered", "lost_connections"}
     return Run(
         **{
             each.name: (sum if each.name in added else median)(getattr(r, each.name) for r in runs)

@@ -15,6 +15,7 @@ from tests.support.parts import running
 
 BROWSERS = 1000
 START_S = 30
+IDLE_MS = 3_600_000
 WIDER = {
     # Statistics of some thousand connections once a second would be measured, too.
     "collect_statistics_interval = 1000": "collect_statistics_interval = 60000",
@@ -43,6 +44,9 @@ class Broker(RabbitMQ):
             text = text.replace(tight, wide)
         config.write_text(text)
         self.configure(
+            # Its clients here send no heartbeats, and may be idle for longer than a minute.
+            f"web_stomp.ws_opts.idle_timeout = {IDLE_MS}",
+            f"web_mqtt.ws_opts.idle_timeout = {IDLE_MS}",
             f"web_stomp.tcp.ip = 127.0.0.1\nweb_stomp.tcp.port = {self.stomp_port}",
             f"web_mqtt.tcp.ip = 127.0.0.1\nweb_mqtt.tcp.port = {self.mqtt_port}",
             f"stomp.listeners.tcp.1 = 127.0.0.1:{unused[0]}",
