@@ -40,17 +40,28 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)  # nginx, started by root, works as another user
         with Stage(Path(name)) as stage:
-            bench = Bench(stage, options.quick, say)
-            try:
-                results = [result for each in names for result in scenario(bench, each)]
-                seconds = time.monotonic() - began
-                report = Report(results, machine(), versions(stage), options.quick, seconds)
-            finally:
-                bench.close()
+            results = perform(Bench(stage, options.quick, say), names)
+            found = versions(stage)
+    report = Report(results, machine(), found, options.quick, time.monotonic() - began)
     print(table(report))
     save(report, options.out)
     print(f"\n{options.out}: bench.json, bench.md, bench.svg, bench-dark.svg")
     return 1 if any(result.failed for result in results) else 0
+
+
+def perform(bench: Bench, names: list[str]) -> list[Result]:
+    """Run the scenarios; an interrupt (Ctrl-C) ends it with what there is by then."""
+    results: list[Result] = []
+    try:
+        for name in names:
+            results += scenario(bench, name)
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        bench.say("interrupted")
+    finally:
+        bench.disperse()
+    return results
 
 
 def scenario(bench: Bench, name: str) -> list[Result]:
@@ -62,6 +73,7 @@ def scenario(bench: Bench, name: str) -> list[Result]:
         found = importlib.import_module(f"tests.bench.scenarios.{name}").run(bench)
     except Exception as exc:  # noqa: BLE001  # the others are still worth their time
         traceback.print_exc()
+        bench.disperse()  # they may still owe an answer
         return [Result(name, name, [], failed=f"{type(exc).__name__}: {exc}".splitlines()[0])]
     return [found] if isinstance(found, Result) else list(found)
 

@@ -72,7 +72,3 @@ class Bench:
                 given = Order(**{**vars(order(system)), "seed": number})
                 sofar.append(deliver(system, self.crowd(system), publishing(system), given))
         return [row(system, sofar, steady=False) for system, sofar in runs.items()]
-
-    def close(self) -> None:
-        """Let all go."""
-        self.disperse()
