@@ -12,7 +12,7 @@ from tests.bench.publishers.orders import Order
 from tests.bench.results import Row, Run, middle
 from tests.bench.usage import cpu_s, machine_cpu_s
 
-QUIET_S = 10
+QUIET_S = 20
 """After so long without any delivery no more is awaited."""
 ATTEMPTS = 20
 MISHAPS = ("missing", "extra", "wrong", "lost_connections")
