@@ -93,9 +93,10 @@ class Load:
         name: of its files.
     """
 
+    _numbers = 0
+
     def __init__(self, folder: Path, name: str) -> None:
         self._list = folder / f"{name}.browsers"
-        self._numbers = 0
         self._child = Child([str(compiled(folder))], log=folder / f"{name}.load.log")
 
     @property
@@ -124,9 +125,9 @@ class Load:
     def reset(self, messages: int, *, copies: int = 1) -> int:
         """Count anew: so many messages, each to arrive so many times; return the first's number.
 
-        Numbers are never used again: what comes late from before is not counted.
+        Numbers are never used again, by nobody: what comes late, or out of history, is not counted.
         """
-        first, self._numbers = self._numbers, self._numbers + messages
+        first, Load._numbers = Load._numbers, Load._numbers + messages
         self._child.ask(f"reset {first} {messages} {copies}")
         return first
 
