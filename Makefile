@@ -6,7 +6,7 @@ PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
 # What these try does not depend on the broker's version.
 ABOVE_THE_BROKER := --ignore=tests/adapters --ignore=tests/demo --ignore=tests/recipes
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-all bench check format lock clean
+.PHONY: help run cluster test test-all bench check format client lock clean
 
 help:  ## list these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -42,8 +42,12 @@ format:  ## format the code and mend what lint can mend
 	@deploy/install.sh test
 	$(PYTHON) -m ruff format && $(PYTHON) -m ruff check --fix
 
+client:  ## build the browser modules from progress_ws/client/src
+	@deploy/install.sh test
+	node tests/client/build.mjs
+
 lock:  ## take the newest allowed packages into tests/requirements.txt
 	deploy/lock.sh
 
 clean:  ## remove everything that these verbs made
-	rm -rf .venv build dist *.egg-info .*_cache .hypothesis .coverage* tests/bench/programs/node_modules
+	rm -rf .venv build dist *.egg-info tests/client/node_modules tests/bench/programs/node_modules .*_cache .hypothesis .coverage*

@@ -2,7 +2,7 @@
 # Makes .venv and installs what one of the make targets needs:
 #   deploy/install.sh           the package itself
 #   deploy/install.sh cluster   RabbitMQ and nginx as well
-#   deploy/install.sh test      a browser, Node.js and the development tools as well
+#   deploy/install.sh test      a browser, Node.js with npm, and the development tools as well
 #   deploy/install.sh bench     the peers that are measured beside ours, in a .venv/bench of their own
 #   deploy/install.sh test-all  Debian 13 with RabbitMQ 4, and RabbitMQ's Java client for a JDK, where they can be had
 # A second run finds everything in place and takes no time.
@@ -84,6 +84,16 @@ installed() {
     done
 }
 
+# -- packages of Node.js -----------------------------------------------------------------------
+
+npm_packages() { # FOLDER
+    cmp -s "$1/package.json" "$1/node_modules/.installed" && return
+    say "Installing the JavaScript packages into $1/node_modules ..."
+    # A package's script that would run at its installation is not needed, and so not allowed.
+    (cd "$1" && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error >&2)
+    cp "$1/package.json" "$1/node_modules/.installed"
+}
+
 # ----------------------------------------------------------------------------------------------
 
 extra=
@@ -102,6 +112,7 @@ esac
 if [ "${1:-run}" = test ] || [ "${1:-run}" = test-all ]; then
     extra="[test]"
     needs node nodejs
+    needs npm npm
     has chromium-browser || has google-chrome || needs chromium "$(browser_package)"
 fi
 # Nothing that is only measured beside ours shall be there when ours is tested.
@@ -114,7 +125,7 @@ if [ "${1:-run}" = bench ]; then
     needs redis-server redis-server
     [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing="$missing libnginx-mod-nchan"
     needs node nodejs
-    has npm || [ -d "$peers/node_modules" ] || missing="$missing npm"
+    needs npm npm
 fi
 stamp=$venv/installed$extra
 if ! installed && ! venv_works; then
@@ -134,10 +145,10 @@ if ! installed; then
     printf '%s' "$PWD" >"$stamp"
 fi
 
-if [ "${1:-run}" = bench ] && ! [ "$peers/node_modules/.package-lock.json" -nt "$peers/package.json" ]; then
-    say "Installing the packages of Node.js into $peers ..."
-    (cd "$peers" && npm install --no-package-lock --no-audit --no-fund --silent)
-fi
+case $extra in
+    "[test]") npm_packages tests/client ;;
+    "[bench]") npm_packages "$peers" ;;
+esac
 
 # What cannot be had of these is told, and is no failure: the tests do with what is there.
 if [ "${1:-run}" = test-all ] && ! deploy/trixie.sh look >/dev/null 2>&1; then

@@ -1,7 +1,6 @@
 """Real parts for tests: RabbitMQ, nodes, nginx, Chromium, each started only when a test asks."""
 
 import gc
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -12,24 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.local import Installation, Nginx, Node, Process, RabbitMQ
+from tests.support.chromium import Chromium
 from tests.support.parts import RUNNING, new_vhost, running, subfolder
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, BrowserContext
 
 SHOWN_CHARS = 5_000
 LONG_NAME_BYTES = 16
 PRINTED_BEFORE = pytest.StashKey[dict[Process, int]]()
-
-# A browser that asks nobody but the page, on whatever machine.
-CHROMIUM_ARGS = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -122,18 +112,30 @@ def nginx(session_folder: Path) -> Iterator[Callable[[Sequence[Node]], Nginx]]:
         yield start
 
 
+@pytest.fixture(scope="session")
+def chromium_process(session_folder: Path) -> Iterator[Chromium]:
+    """The suite's own Chromium, since its start costs seconds; use `chromium` or `context`."""
+    with running(Chromium(subfolder(session_folder))) as process:
+        yield process
+
+
 @pytest.fixture
-async def chromium() -> AsyncIterator["Browser"]:
+async def chromium(chromium_process: Chromium) -> AsyncIterator["Browser"]:
     """Debian's Chromium, driven by playwright: `page = await chromium.new_page()`."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        # Without its sandbox, which root and many containers cannot have: it sees our pages only.
-        browser = await playwright.chromium.launch(
-            executable_path=_chromium(), args=CHROMIUM_ARGS, chromium_sandbox=False
-        )
+        browser = await playwright.chromium.connect_over_cdp(chromium_process.url, no_defaults=True)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def context(chromium: "Browser") -> AsyncIterator["BrowserContext"]:
+    """A person's browser, of which playwright shows every tab at all times."""
+    context = await chromium.new_context()
+    yield context
+    await context.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -186,10 +188,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         if said := process.output[before.get(process, 0) :]:
             report.sections.append((f"{process.log.stem} said", said[-SHOWN_CHARS:]))
     return report
-
-
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise FileNotFoundError("Chromium is not installed: run deploy/install.sh test")

@@ -1,5 +1,8 @@
 /** Types of `progress-ws.js`. Field names and their meaning are those of the WebSocket protocol. */
 
+/** What carries the frames: in the order in which they are tried. */
+export type ProgressTransport = "websocket" | "sse" | "polling";
+
 /** `waiting`: for the next attempt to connect. `closed`: for good. */
 export type ProgressState = "connecting" | "open" | "waiting" | "closed";
 
@@ -18,7 +21,8 @@ export interface WelcomeFrame {
   type: "welcome";
   /** Absent when the client was made with `sid: ""`. */
   sid?: string;
-  node: string;
+  /** Absent over polling, where each answer may come from another node. */
+  node?: string;
   protocol: number;
   ping_s: number;
   /** After a reconnect: `false` if messages may be missing. */
@@ -51,7 +55,10 @@ export interface UnfollowedFrame {
   sid: string;
 }
 
-/** Messages may be missing before this point, and cannot be had any more. */
+/**
+ * Messages may be missing before this point, and cannot be had any more; or a `for await` loop was
+ * too slow for them.
+ */
 export interface GapFrame {
   type: "gap";
   sid: string;
@@ -67,7 +74,10 @@ export interface StalledFrame {
 
 export interface ErrorFrame {
   type: "error";
-  /** A word: what was asked for is refused, and all else goes on. A number: the close code. */
+  /**
+   * A word: what was asked for is refused, and all else goes on; `cancel_failed` is the client's
+   * own: over plain HTTP a cancel did not get through. A number: the close code, and the end.
+   */
   code: string | number;
   detail: string;
   sid?: string;
@@ -95,27 +105,53 @@ export interface ProgressSocket {
 }
 
 export interface ProgressOptions {
-  /** Default: `/websocket/progress` of this page's origin. `http` and `https` will do. */
+  /**
+   * The WebSocket endpoint of a node; `http` and `https` will do. What is needed without WebSocket is
+   * found beside it: `../sse/progress` and `../api/v1/`.
+   *
+   * Default: of the node that the module was loaded from (`…/client/progress-ws.js`), else
+   * `/websocket/progress` of this page's origin.
+   */
   url?: string | URL;
   /**
    * A session to attach to, kept by the application. Absent: the one that storage remembers, else
    * a new one. Empty: none, only what `follow` asks for.
    */
   sid?: string;
-  /** Where a minted sid is kept. Default: `sessionStorage`. `null`: nowhere. */
+  /**
+   * Where a minted sid is kept, and which transport worked, if it was not the first. Default: `sessionStorage`. `null`: nowhere.
+   */
   storage?: Pick<Storage, "getItem" | "setItem" | "removeItem"> | null;
   /** Default: `"progress-ws.sid"`. */
   storageKey?: string;
+  /** Default: the global one. Node.js has one from version 22 on. */
   WebSocket?: new (url: string) => ProgressSocket;
   /** Numbers from 0 to below 1, for the jitter. */
   random?: () => number;
+  /** Closes the client when it is aborted. */
+  signal?: AbortSignal;
+  /**
+   * What may be used, in the order of preference. Default: all. The next one takes over where
+   * one has twice not been welcomed while plain HTTP to the node worked; those before it are tried
+   * again every few minutes.
+   *
+   * @throws TypeError for none, or for unknown ones.
+   */
+  transports?: readonly ProgressTransport[];
 }
 
 type Listener<Target, E> = ((this: Target, event: E) => void) | { handleEvent(event: E): void };
 
-/** One WebSocket that comes back until it is closed. It connects when it is made. */
+/**
+ * One connection that comes back until it is closed. It connects when it is made.
+ *
+ * `for await (const frame of client)` gets the message frames from then on. It ends when the client
+ * is closed, and throws when the server has refused it for good. For a loop that is slow the newest
+ * frame of a sid and key takes the place of the older ones that wait; past 1,024 waiting frames the
+ * oldest is dropped, and a `gap` event names its sid.
+ */
 export class ProgressClient<Message = Json> extends EventTarget {
-  /** @throws TypeError for a malformed `sid` or `url`. */
+  /** @throws TypeError for a malformed `sid` or `url`, or wrong `transports`. */
   constructor(options?: ProgressOptions);
 
   /**
@@ -126,6 +162,8 @@ export class ProgressClient<Message = Json> extends EventTarget {
   /** The sid as far as it is known: given, remembered or minted. */
   readonly sid: string | undefined;
   readonly state: ProgressState;
+  /** The one in use, or about to be tried. */
+  readonly transport: ProgressTransport;
 
   /**
    * Also get the messages of this session, from the oldest that the server still has, now and after
@@ -146,6 +184,8 @@ export class ProgressClient<Message = Json> extends EventTarget {
   cancel(key: string, sid?: string): boolean;
   /** End for good: no socket, timer or listener is left. */
   close(): void;
+
+  [Symbol.asyncIterator](): AsyncGenerator<MessageFrame<Message>, void, void>;
 
   addEventListener<Type extends keyof ProgressEventMap<Message>>(
     type: Type,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { SID, Page, message, openPage } from "./page.mjs";
+import { PAGE_EVENTS, SID, Page, message, openPage } from "./page.mjs";
 
 const states = (page) => page.details("state").map(({ state }) => state);
 
@@ -23,7 +23,7 @@ test("the states of a life", (t) => {
   ]);
 });
 
-test("the wait is a random part of an interval that doubles up to 20 s, for ever", (t) => {
+test("the wait is a random part of an interval that doubles up to 10 s, for ever", (t) => {
   const page = new Page(t);
   page.open();
   const intervals = [];
@@ -37,8 +37,8 @@ test("the wait is a random part of an interval that doubles up to 20 s, for ever
     page.clock.advance(1);
     assert.equal(page.sockets.length, attempt + 2);
   }
-  assert.deepEqual(intervals.slice(0, 8), [0.5, 1, 2, 4, 8, 16, 20, 20]);
-  assert.equal(intervals.at(-1), 20);
+  assert.deepEqual(intervals.slice(0, 8), [0.5, 1, 2, 4, 8, 10, 10, 10]);
+  assert.equal(intervals.at(-1), 10);
 });
 
 test("only a connection that has answered a ping after some seconds resets the interval", (t) => {
@@ -109,7 +109,7 @@ for (const type of ["visibilitychange", "online", "pageshow"]) {
     page.socket.closes();
     page.happens(type);
     assert.equal(page.sockets.length, 2);
-    page.clock.advance(5_000);
+    page.clock.advance(3_000);
     assert.equal(page.sockets.length, 2, "the timer of the wait is gone");
   });
 
@@ -197,15 +197,30 @@ test("it pings at the pace of the welcome while it is answered", (t) => {
   );
 });
 
-test("anything that the server says is an answer", (t) => {
-  for (const frame of [{ type: "pong" }, { type: "news" }, "garbage", message("p-1")]) {
+test("only a pong is an answer: what was on its way before may come late", (t) => {
+  for (const frame of [{ type: "news" }, "garbage", message("p-1")]) {
     const { page, client } = openPage(t);
     page.clock.advance(5_000);
     assert.equal(page.socket.of("ping").length, 1);
     page.socket.says(frame);
     page.clock.advance(5_000);
-    assert.equal(client.state, "open");
+    assert.equal(client.state, "waiting");
   }
+});
+
+test("while anything comes the pong may still come", (t) => {
+  const { page, client } = openPage(t);
+  page.clock.advance(5_000);
+  for (let seq = 1; seq <= 10; seq++) {
+    page.socket.says(message(`p-${seq}`));
+    page.clock.advance(1_000);
+  }
+  assert.equal(client.state, "open");
+  page.socket.says({ type: "pong" });
+  page.clock.advance(10_000);
+  assert.equal(client.state, "open");
+  page.clock.advance(60_000);
+  assert.notEqual(client.state, "open");
 });
 
 for (const [ping_s, expected_s] of [
@@ -231,14 +246,18 @@ for (const [ping_s, expected_s] of [
   });
 }
 
-test("a connection that is not welcomed within 10 s is given up", (t) => {
+test("an attempt has 4 s to be welcomed, and the further ones more, up to 10 s", (t) => {
   const page = new Page(t);
+  page.random = 0;
   const client = page.open();
-  page.clock.advance(9_999);
-  assert.equal(client.state, "connecting");
-  page.clock.advance(1);
-  assert.equal(client.state, "waiting");
-  assert.equal(page.socket.isClosed, true);
+  for (const [attempt, deadline_ms] of [4_000, 8_000, 10_000, 10_000].entries()) {
+    page.clock.advance(deadline_ms - 1);
+    assert.equal(client.state, "connecting");
+    assert.equal(page.sockets.length, attempt + 1);
+    page.clock.advance(1);
+    assert.equal(page.sockets.at(attempt).isClosed, true);
+    assert.equal(page.sockets.length, attempt + 2);
+  }
 });
 
 test("a socket that was given up has no say any more", (t) => {
@@ -264,7 +283,7 @@ test("close() ends for good and leaves nothing behind, in every state", async (t
   for (const [name, live] of Object.entries(lives)) {
     const page = new Page(t);
     const client = page.open({ sid: SID });
-    assert.equal(page.listeners, 4);
+    assert.equal(page.listeners, PAGE_EVENTS.length);
     for (let i = 0; i < 200; i++) client.follow(`sid-of-job-number-${1000 + i}`);
     live(page);
     client.close();
@@ -302,13 +321,56 @@ for (const last of ["waiting", "connecting", "open", "welcome", "message"]) {
   });
 }
 
-test("a WebSocket that cannot be made is the application's to know, and leaves nothing", (t) => {
+test("a WebSocket that cannot be made is an attempt that failed, and why is told", (t) => {
   const page = new Page(t);
-  const broken = function () {
-    throw new DOMException("no", "SecurityError");
+  let isAllowed = false;
+  const WebSocket = function (url) {
+    if (!isAllowed) throw new DOMException("not here", "SecurityError");
+    return page.makeSocket(url);
   };
-  assert.throws(() => page.open({ WebSocket: broken }), { name: "SecurityError" });
-  assert.equal(page.clock.pending, 0);
+  const client = page.open({ WebSocket });
+  assert.equal(client.state, "waiting");
+  page.clock.advance(1_000);
+  assert.match(page.details("state").at(-1).reason, /not here/);
+  isAllowed = true;
+  page.clock.advance(1_000);
+  page.socket.welcomes(SID);
+  assert.equal(client.state, "open");
+});
+
+for (const type of ["pagehide", "offline"]) {
+  test(`${type} ends every attempt and connection, and nothing is made of it`, (t) => {
+    const page = new Page(t);
+    page.fetch = async () => ({ ok: true });
+    const client = page.open();
+    for (let i = 0; i < 5; i++) {
+      page.happens(type);
+      assert.equal(client.state, "waiting");
+      page.happens(type);
+      page.happens("online");
+      assert.equal(client.state, "connecting");
+    }
+    assert.equal(client.transport, "websocket");
+    page.socket.welcomes(SID);
+    page.happens(type);
+    assert.equal(client.state, "waiting");
+    page.happens("online");
+    page.socket.welcomes(SID);
+    assert.equal(client.state, "open");
+  });
+}
+
+test("a wake lets the waits begin short again", (t) => {
+  const page = new Page(t);
+  page.open();
+  for (let i = 0; i < 10; i++) {
+    page.socket.closes();
+    page.clock.advance(20_000);
+  }
+  page.socket.closes();
+  page.happens("online");
+  page.socket.closes();
+  assert.equal(page.details("state").at(-1).wait_s, 0.25);
 });
 
 function assertNothingLeft(page) {

@@ -4,19 +4,15 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 
-import { ProgressClient } from "../../progress_ws/client/progress-ws.js";
+import "./old-node.mjs";
 
-const PAGE_EVENTS = ["visibilitychange", "online", "pageshow", "pagehide"];
+// What is served, or, where that is named, the sources that it is built from.
+export const { CLIENT = "../../progress_ws/client/progress-ws.js" } = process.env;
+export const { ProgressClient } = await import(CLIENT);
+
+export const PAGE_EVENTS = ["visibilitychange", "online", "offline", "pageshow", "pagehide"];
 export const SID = "sid-of-this-request-0001";
 export const OTHER = "sid-of-another-job-00002";
-
-// Node 18 has no CustomEvent of its own.
-globalThis.CustomEvent ??= class extends Event {
-  constructor(type, { detail } = {}) {
-    super(type);
-    this.detail = detail;
-  }
-};
 
 class Clock {
   #timers = new Map();
@@ -109,6 +105,10 @@ export class Page {
   answersPings = false;
   document = { hidden: false };
   storage = new MemoryStorage();
+  /** Plain HTTP: nothing can be reached, unless a test says otherwise. */
+  fetch = async () => {
+    throw new TypeError("fetch failed");
+  };
   #target = new EventTarget();
 
   constructor(t, { location = "https://shop.example/orders?page=2" } = {}) {
@@ -117,9 +117,11 @@ export class Page {
       clearTimeout: this.clock.clearTimeout,
       performance: { now: () => this.clock.nowMs },
       addEventListener: this.#target.addEventListener.bind(this.#target),
+      removeEventListener: this.#target.removeEventListener.bind(this.#target),
       document: this.document,
       location: new URL(location),
       sessionStorage: this.storage,
+      fetch: (url, options) => this.fetch(url, options),
     };
     for (const [name, value] of Object.entries(scope)) this.define(t, name, { value });
   }
@@ -136,8 +138,7 @@ export class Page {
   open(options) {
     const page = this;
     const WebSocket = function (url) {
-      page.sockets.push(new Socket(url, page));
-      return page.socket;
+      return page.makeSocket(url);
     };
     const client = new ProgressClient({ WebSocket, random: () => this.random, ...options });
     for (const type of [
@@ -153,6 +154,11 @@ export class Page {
       client.addEventListener(type, ({ detail }) => this.events.push([type, detail]));
     }
     return client;
+  }
+
+  makeSocket(url) {
+    this.sockets.push(new Socket(url, this));
+    return this.socket;
   }
 
   /** The newest socket. */

@@ -1,7 +1,7 @@
 """The browser client in Chromium, against a real node that is killed, frozen and drained."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -11,7 +11,7 @@ from deploy.local import Node
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 
@@ -33,13 +33,6 @@ window.loaded = import("/client/progress-ws.js").then(({ ProgressClient }) => {
 @pytest.fixture
 def node(node_process: Callable[..., Node]) -> Node:
     return node_process(publish_token=TOKEN)
-
-
-@pytest.fixture
-async def context(chromium: "Browser") -> AsyncIterator["BrowserContext"]:
-    context = await chromium.new_context()
-    yield context
-    await context.close()
 
 
 class Tab:

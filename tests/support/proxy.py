@@ -26,8 +26,7 @@ class Proxy:
         self.delay_s = 0.0
         #: Connections that were accepted so far.
         self.accepted = 0
-        self._open_gate = asyncio.Event()
-        self._open_gate.set()
+        self._gate = _open_gate()
         self._clients: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self._connections = Connections(self._serve)
@@ -68,22 +67,28 @@ class Proxy:
 
     def black_hole(self) -> None:
         """Accept everything and pass on nothing, in both directions, until `pass_on`."""
-        self._open_gate.clear()
+        self._gate.clear()
 
     def pass_on(self) -> None:
         """End `black_hole`; what was held back goes on."""
-        self._open_gate.set()
+        self._gate.set()
+
+    def forget(self) -> None:
+        """Pass on nothing of what is open, ever, and tell nobody; new connections are served."""
+        self._gate.clear()
+        self._gate = _open_gate()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         self._clients.add(writer)
+        gate = self._gate
         try:
-            await self._open_gate.wait()
+            await gate.wait()
             async with connected(self.target) as (server_reader, server_writer):
                 self._servers.add(server_writer)
                 try:
-                    up = self._pump(reader, server_writer)
-                    down = self._pump(server_reader, writer)
+                    up = self._pump(reader, server_writer, gate)
+                    down = self._pump(server_reader, writer, gate)
                     await asyncio.gather(up, down)
                 finally:
                     self._servers.discard(server_writer)
@@ -92,15 +97,23 @@ class Proxy:
         finally:
             self._clients.discard(writer)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                await self._open_gate.wait()
+                await gate.wait()
                 writer.write(chunk)
                 await writer.drain()
             writer.write_eof()
+
+
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,21 @@
+const PAUSE_MS = 5_000;
+
+const asked = {};
+const missed = {};
+
+/**
+ * Import a module beside this one, and again where it could not be had. Chromium keeps a failure for
+ * the life of the page, but only under one address; `load` has it as a literal, for bundlers.
+ */
+export function sibling(name, load) {
+  return (asked[name] ??= again(name, load).catch((error) => {
+    missed[name] = Date.now();
+    setTimeout(() => delete asked[name], PAUSE_MS);
+    throw error;
+  }));
+}
+
+const again = (name, load) =>
+  missed[name]
+    ? import(import.meta.url.replace(/[^/]*$/, `${name}?${missed[name]}`)) // no file for a bundler
+    : load();
