@@ -1,5 +1,6 @@
 """The demo as an application: a whole node, and with it a page, uploads and reports."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -9,7 +10,8 @@ from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
-from progress_ws.core.message import SID_RULE, is_sid
+from progress_ws.core.message import SID_RULE, is_sid, new_sid
+from progress_ws.demo.errands import ERRANDS
 from progress_ws.demo.folder import ID, Folder
 from progress_ws.demo.job import Job
 from progress_ws.demo.jobs import Address, Jobs, NoPlaceError
@@ -17,6 +19,7 @@ from progress_ws.demo.offers import Deed, Offers
 from progress_ws.demo.uploads import UploadError, receive
 from progress_ws.node import origins
 from progress_ws.node.app import create_app
+from progress_ws.node.keys import CLUSTER
 from progress_ws.node.problems import problem
 from progress_ws.node.settings import Settings
 
@@ -27,7 +30,9 @@ SID_HEADER = "X-Progress-Sid"
 NAME_HEADER = "X-File-Name"
 LONGEST_NAME = 120
 WORKERS = 2
-"""Worker processes of this node at one time: each keeps a core busy."""
+"""Worker processes of this node at one time that make reports: each keeps a core busy."""
+IDLERS = 2
+"""Worker processes of this node at one time that run errands: they mostly wait."""
 
 _NOT_OFFERED = {
     Deed.KILL: "No worker is at this job now.",
@@ -70,12 +75,15 @@ class Demo:
         self._folder = folder
         self._offers = Offers(folder)
         self._jobs = Jobs(folder, at_once=WORKERS)
+        self._errands = Jobs(folder, at_once=IDLERS)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes and what has to be ended with the node."""
         app.router.add_get("/", self.page)
         app.router.add_get(r"/demo/{name:[a-z-]+\.(?:js|css|svg)}", self.asset)
+        app.router.add_get("/demo/nodes", self.nodes)
         app.router.add_post("/demo/jobs", self.take_job)
+        app.router.add_post("/demo/errands", self.take_errands)
         app.router.add_post(f"/demo/jobs/{{id:{ID}}}/{{deed:{'|'.join(Deed)}}}", self.take_offer)
         app.router.add_get(f"/demo/reports/{{id:{ID}}}", self.report)
         app.cleanup_ctx.append(self._lifetime)
@@ -103,25 +111,30 @@ class Demo:
         }
         return web.FileResponse(path, headers=headers)
 
+    async def nodes(self, request: web.Request) -> web.StreamResponse:
+        """Say who is there: of `/api/v1/cluster`, which is the operator's, names and counts."""
+        beats = request.app[CLUSTER].nodes()
+        nodes = [{"node": beat.node, "connections": beat.connections} for beat in beats]
+        headers = _SAFE | {hdrs.CACHE_CONTROL: "no-store"}
+        return web.json_response({"node": self._settings.node, "nodes": nodes}, headers=headers)
+
     async def take_job(self, request: web.Request) -> web.StreamResponse:
         """Take a file, or the wish for a sample, and say where the report will be."""
-        # No other site can send this header here, so it also proves that our page asks.
-        sid = request.headers.get(SID_HEADER, "")
-        if not is_sid(sid):
-            return problem(400, f"{SID_HEADER} must be {SID_RULE}")
-        origins.check(request, self._settings.allowed_origins)
+        sid = self._asking(request)
+        if isinstance(sid, web.Response):
+            return sid
         sample = request.query.get("sample")
         if sample is not None and sample not in SAMPLES:
             return problem(400, f"sample must be one of {', '.join(SAMPLES)}")
-        job = self._new_job(request, sid, sample)
+        title, rows = SAMPLES[sample] if sample else (_file_name(request), None)
+        job = self._new_job(sid, title=title, sample_rows=rows)
         try:
             with self._jobs.place():
                 if job.sample_rows is None:
                     await self._receive(request, job)
                 self._jobs.submit(job, self._address(request))
         except NoPlaceError:
-            detail = "All workers are busy. Please try again in a minute."
-            return problem(503, detail, headers={hdrs.RETRY_AFTER: "60"})
+            return _no_place()
         except UploadError as exc:
             return problem(exc.status, str(exc))
         return web.json_response(
@@ -129,6 +142,22 @@ class Demo:
             status=202,
             headers={hdrs.LOCATION: job.href},
         )
+
+    async def take_errands(self, request: web.Request) -> web.StreamResponse:
+        """Have all errands run by one worker, and say in which session each can be watched."""
+        sid = self._asking(request)
+        if isinstance(sid, web.Response):
+            return sid
+        errands = {new_sid(): errand.title for errand in ERRANDS}
+        job = self._new_job(sid, title="Errands", errands=errands)
+        try:
+            with self._errands.place():
+                self._errands.submit(job, self._address(request))
+        except NoPlaceError:
+            return _no_place()
+        jobs = [{"sid": own, "title": title} for own, title in errands.items()]
+        answer = {"id": job.id, "key": job.key, "node": job.node, "jobs": jobs}
+        return web.json_response(answer, status=202)
 
     async def take_offer(self, request: web.Request) -> web.StreamResponse:
         """Kill a job's worker, or have a lost one's job tried again, whichever node has it."""
@@ -139,15 +168,31 @@ class Demo:
             return problem(404, _NOT_OFFERED[deed])
         return web.Response(status=202)
 
-    def _new_job(self, request: web.Request, sid: str, sample: str | None) -> Job:
-        title, rows = SAMPLES[sample] if sample else (_file_name(request), None)
+    def _asking(self, request: web.Request) -> str | web.Response:
+        """Return the sid that a job shall be for, or why there will be none."""
+        # No other site can send this header here, so it also proves that our page asks.
+        sid = request.headers.get(SID_HEADER, "")
+        if not is_sid(sid):
+            return problem(400, f"{SID_HEADER} must be {SID_RULE}")
+        origins.check(request, self._settings.allowed_origins)
+        return sid
+
+    def _new_job(
+        self,
+        sid: str,
+        *,
+        title: str,
+        sample_rows: int | None = None,
+        errands: dict[str, str] | None = None,
+    ) -> Job:
         return Job(
             id=self._folder.new_id(),
             sid=sid,
             title=title,
             node=self._settings.node,
             folder=str(self._folder.path),
-            sample_rows=rows,
+            sample_rows=sample_rows,
+            errands=errands or {},
         )
 
     async def _receive(self, request: web.Request, job: Job) -> None:
@@ -169,7 +214,12 @@ class Demo:
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         self._folder.sweep()
         yield
-        await self._jobs.stop()
+        await asyncio.gather(self._jobs.stop(), self._errands.stop())
+
+
+def _no_place() -> web.Response:
+    detail = "All workers are busy. Please try again in a minute."
+    return problem(503, detail, headers={hdrs.RETRY_AFTER: "60"})
 
 
 def _file_name(request: web.Request) -> str:

@@ -113,7 +113,7 @@ class Jobs:
                 job = job.again()
         except asyncio.CancelledError:
             if address.outlives_node:  # else nobody is left who could be told
-                error = "The server that worked on this file was stopped. Please try again."
+                error = "The server that worked on this was stopped. Please try again."
                 await _tell(job, address, self._ending(job, error), final=True)
             raise
         finally:
@@ -189,9 +189,17 @@ def _why_lost(status: int) -> str | None:
 
 
 async def _tell(job: Job, address: Address, update: dict[str, str], *, final: bool = False) -> None:
-    message = {"kind": "progress", "title": job.title, "attempt": job.attempt} | update
+    """Tell all who wait for a job; what has ended already is not changed by that."""
+    message = {"kind": "progress", "attempt": job.attempt} | update
     try:
         async with asyncio.timeout(TELL_TIMEOUT_S), address.publisher() as publisher:
-            await publisher.send(job.sid, message, key=job.key, run=job.run, final=final)
+            await asyncio.gather(
+                *(
+                    publisher.send(
+                        sid, {"title": title} | message, key=job.key, run=job.run, final=final
+                    )
+                    for sid, title in job.audience.items()
+                )
+            )
     except (ProgressError, TimeoutError) as exc:
         log.warning("browsers not told", state=update["state"], reason=str(exc))

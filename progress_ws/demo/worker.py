@@ -12,13 +12,13 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from progress_ws import Bar, Cancelled, Publisher
-from progress_ws.demo import wording
+from progress_ws.demo import errands, wording
 from progress_ws.demo.csvfile import NotCsvError, inspect
 from progress_ws.demo.folder import Folder, create
 from progress_ws.demo.job import Job
@@ -41,32 +41,65 @@ STEPS = {
 """The parts of a job: name and weight, which is about the share of the time that each takes."""
 
 
+Steps = dict[str, tuple[str, float]]
+
+
+def _steps_of(job: Job) -> Steps:
+    """Return the steps that a job needs: name, and how many of a hundred each makes up."""
+    needed = {
+        name: step
+        for name, step in STEPS.items()
+        if name != "1-sample" or job.sample_rows is not None
+    }
+    whole = sum(weight for _, weight in needed.values())
+    return {name: (title, 100 * weight / whole) for name, (title, weight) in needed.items()}
+
+
 async def run(job: Job, environ: Mapping[str, str]) -> bool:
     """Do a job and publish its progress; return whether its end got through."""
     to = target.find(environ)
     publisher = Publisher(to.url, token=to.token, prefix=to.prefix)
     publisher.start()
     try:
-        bar = publisher.progress(
-            job.sid,
-            key=job.key,
-            title=job.title,
-            run=job.run,
-            attempt=job.attempt,
-            stall_s=STALL_S,
-            raise_cancelled=True,
-        )
-        # Beside a thread that computes, to connect would take many turns of the interpreter.
-        await publisher.flush()
-        await asyncio.to_thread(_do, job, bar)
+        if job.errands:
+            await errands.run(job, publisher, stall_s=STALL_S)
+        else:
+            await _make_report(job, publisher)
     finally:
         unsent = await publisher.close(timeout_s=FINAL_TIMEOUT_S)
     return unsent == 0
 
 
-def _do(job: Job, bar: Bar) -> None:
+async def _make_report(job: Job, publisher: Publisher) -> None:
+    bar = publisher.progress(
+        job.sid,
+        key=job.key,
+        title=job.title,
+        total=100,
+        unit="%",
+        run=job.run,
+        attempt=job.attempt,
+        stall_s=STALL_S,
+        raise_cancelled=True,
+    )
+    steps, loop = _steps_of(job), asyncio.get_running_loop()
+
+    def queue(begun: str) -> None:
+        """Show the steps that are still to come: after those that have begun."""
+        for name, (title, _) in steps.items():
+            if name > begun:
+                step = {"kind": "progress", "state": "queued", "title": title, "parent": job.key}
+                publisher.post(job.sid, step, key=f"{job.key}/{name}", run=job.run)
+
+    # Beside a thread that computes, to connect would take many turns of the interpreter.
+    await publisher.flush()
+    work = Work(job, bar, steps, on_step=lambda name: loop.call_soon_threadsafe(queue, name))
+    await asyncio.to_thread(_do, work, bar)
+
+
+def _do(work: "Work", bar: Bar) -> None:
     try:
-        Work(job, bar).do()
+        work.do()
     except Cancelled:
         bar.cancel()
     except NotCsvError as exc:
@@ -81,19 +114,24 @@ def _do(job: Job, bar: Bar) -> None:
 
 
 class Work:
-    """The work of one job, with a bar for each of its steps from the beginning.
+    """The work of one job, with a bar for each of its steps.
+
+    Args:
+        job: what is to be done.
+        bar: the whole.
+        steps: its parts: title, and how many of a hundred each makes up.
+        on_step: called with the name of the step that has begun.
 
     Wherever a bar moves, it raises `Cancelled` once a browser has asked to stop.
     """
 
-    def __init__(self, job: Job, bar: Bar) -> None:
+    def __init__(
+        self, job: Job, bar: Bar, steps: Steps, *, on_step: Callable[[str], object]
+    ) -> None:
         self._job, self._bar = job, bar
         self._folder = Folder(Path(job.folder))
-        self._steps = {
-            name: bar.child(name, title=title, weight=weight)
-            for name, (title, weight) in STEPS.items()
-            if name != "1-sample" or job.sample_rows is not None
-        }
+        self._steps = steps
+        self._on_step = on_step
 
     def do(self) -> None:
         """Make the report.
@@ -133,11 +171,11 @@ class Work:
 
     @contextmanager
     def _step(self, name: str, *, total: int, unit: str) -> Iterator[Bar]:
-        title, _ = STEPS[name]
-        step = self._steps[name]
+        title, weight = self._steps[name]
         self._bar.phase(title)
         self._bar.text(f"worker {os.getpid()} on {self._job.node}")
-        step.phase(title, total=total, unit=unit)  # only now its time begins
+        step = self._bar.child(name, title=title, total=total, unit=unit, weight=weight)
+        self._on_step(name)
         yield step
         step.done()
 

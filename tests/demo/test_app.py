@@ -15,13 +15,14 @@ from aiohttp import ClientOSError, ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
 from progress_ws import new_sid
-from progress_ws.demo import jobs
+from progress_ws.demo import app, jobs
 from progress_ws.demo.app import NAME_HEADER, SID_HEADER, create_demo_app
 from progress_ws.demo.folder import Folder
 from progress_ws.node.settings import Settings
 from tests.support.waiting import eventually
 
 Client = TestClient[Any, Any]
+STATIC = Path(app.__file__).with_name("static")
 TABLE = b"city,price\n" + b"Berlin,1.5\nParis,2.5\n" * 50
 
 
@@ -33,8 +34,8 @@ def folder(tmp_path: Path) -> Folder:
 @pytest.fixture
 async def client(folder: Folder) -> AsyncIterator[Client]:
     folder.path.mkdir()
-    app = create_demo_app(Settings(), folder=folder.path)
-    async with TestClient(TestServer(app)) as client:
+    demo = create_demo_app(Settings(), folder=folder.path)
+    async with TestClient(TestServer(demo)) as client:
         yield client
 
 
@@ -81,7 +82,7 @@ async def test_the_page_is_allowed_nothing_from_elsewhere(client: Client) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["demo.js", "demo.css", "job-card.js", "job-part.js", "upload.js", "wording.js", "logo.svg"],
+    ["demo.css", "logo.svg", *sorted(path.name for path in STATIC.glob("*.js"))],
 )
 async def test_what_the_page_is_made_of_is_there(client: Client, name: str) -> None:
     async with client.get(f"/demo/{name}") as response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,33 @@ async def test_the_page_works_behind_nginx_without_stickiness(
             await job.get_by_role("link", name="Open the report").click()
         report = await opened.value
         assert await report.locator("h1").inner_text() == f"cities {place}.csv"
+
+
+@pytest.mark.browser
+async def test_the_page_moves_to_another_node_with_all_its_jobs(
+    nodes: list[Node], nginx: Callable[[Sequence[Node]], Nginx], chromium: "Browser"
+) -> None:
+    proxy = nginx(nodes)
+    page = await chromium.new_page()
+    await page.goto(proxy.url)
+    await page.locator("#nodes .node").nth(2).wait_for(timeout=20_000)
+    await page.get_by_role("button", name="Start twenty jobs").click()
+    running = page.locator("#errands [state=running]")
+    await running.nth(19).wait_for(timeout=60_000)
+    assert await page.locator("#nodes .node").filter(has_text="20 of 20 jobs").count() == 1
+    here = page.locator("#nodes .is-here bdi")
+    for _ in range(2):
+        before = await here.inner_text()
+        await page.get_by_role("button", name="Switch me to another node").click()
+        notice = page.locator("#switch-notice")
+        moved = re.compile(rf"From {before} to web-\d.* with 20 sessions: nothing is missing\.$")
+        await notice.filter(has_text=moved).wait_for(timeout=60_000)
+        after = await here.inner_text()
+        assert f"to {after}" in await notice.inner_text()
+        assert after != before
+        assert await page.locator("#connection").inner_text() == f"Live · {after}"
+    assert await running.count() + await page.locator("#errands [state=done]").count() >= 19
+    await page.close()
 
 
 async def test_a_node_that_stops_tells_the_browsers_of_others(nodes: list[Node]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from deploy.local import Node
+from progress_ws import new_sid
 from progress_ws.demo import jobs
 from progress_ws.demo.app import create_demo_app
 from progress_ws.node.settings import Settings
@@ -41,15 +42,20 @@ DROP = """
 RECORD = """
 () => {
   window.shown = {};
-  new MutationObserver(() => {
-    for (const bar of document.querySelectorAll("progress[aria-label]")) {
-      const list = (window.shown[bar.getAttribute("aria-label")] ??= []);
-      list.push({
-        value: bar.getAttribute("value"),
-        words: bar.getAttribute("aria-valuetext") ?? "",
-      });
+  const look = () => {
+    for (const { shadowRoot: root } of document.querySelectorAll("progress-live")) {
+      for (const bar of root?.querySelectorAll("progress") ?? []) {
+        const name = bar.ariaLabel;
+        const list = (window.shown[name] ??= []);
+        const value = bar.getAttribute("value");
+        const words = bar.getAttribute("aria-valuetext") ?? "";
+        const last = list.at(-1);
+        if (last?.value !== value || last.words !== words) list.push({ value, words });
+      }
     }
-  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+    requestAnimationFrame(look);
+  };
+  look();
 }
 """
 
@@ -85,6 +91,17 @@ def card(page: "Page", title: str) -> "Locator":
     return page.locator(".job").filter(has_text=title)
 
 
+def part(job: "Locator", name: str) -> "Locator":
+    """A part of the job's own bar, not of those of its steps."""
+    return job.locator(f"progress-live [role=group] [part={name}]")
+
+
+async def said(job: "Locator", news: str | re.Pattern[str]) -> None:
+    """Wait until somebody who does not see the bar has been told that."""
+    status = job.locator("progress-live [role=status]").filter(has_text=news)
+    await status.wait_for(state="attached", timeout=SLOW_MS)
+
+
 async def ended(job: "Locator", state: str) -> "Locator":
     found = job.and_(job.page.locator(f"[data-state={state}]"))
     await found.wait_for(timeout=SLOW_MS)
@@ -93,9 +110,9 @@ async def ended(job: "Locator", state: str) -> "Locator":
 
 async def worker_of(job: "Locator") -> int:
     """The process that works on a job, once it says so."""
-    detail = job.locator(".detail").filter(has_text=WORKER)
-    await detail.wait_for(timeout=SLOW_MS)
-    match = WORKER.search(await detail.inner_text())
+    text = part(job, "text").filter(has_text=WORKER)
+    await text.wait_for(timeout=SLOW_MS)
+    match = WORKER.search(await text.inner_text())
     assert match
     return int(match[1])
 
@@ -120,12 +137,13 @@ async def test_a_sample_is_profiled_before_the_eyes(page: "Page", node: Node) ->
     assert seen == sorted(seen)
     assert len(set(seen)) >= 3
     words = [bar["words"] for bar in whole]
-    assert any(re.fullmatch(r"\d+ %, \d+ s left", word) for word in words), words
-    profiling = r"\d+ %, [\d,]+ of 100,000 rows( · [\d,]+/s)?"
-    words = [bar["words"] for bar in bars["Profiling the columns: orders-100k.csv"]]
+    left = r"Profiling the columns, \d+%, .*\d+ sec left.*"
+    assert any(re.fullmatch(left, word) for word in words), words
+    profiling = r"\d+%, [\d,]+ of 100,000 rows.*"
+    words = [bar["words"] for bar in bars["Profiling the columns"]]
     assert any(re.fullmatch(profiling, word) for word in words), words
-    assert "100,000 rows, 14 columns" in await job.inner_text()
-    assert await page.locator("#news").inner_text() == "orders-100k.csv: done"
+    assert await part(job, "text").inner_text() == "100,000 rows, 14 columns"
+    await said(job, re.compile("^orders-100k.csv: Done"))
     async with page.context.expect_page() as opened:
         await job.get_by_role("link", name="Open the report").click()
     report = await opened.value
@@ -139,7 +157,7 @@ async def test_a_file_that_is_no_csv_says_so_in_words(page: "Page") -> None:
     book = {"name": "book.xlsx", "mimeType": "application/zip", "buffer": b"PK\x03\x04" + bytes(99)}
     await page.locator("#file").set_input_files(book)  # type: ignore[arg-type]
     job = await ended(card(page, "book.xlsx"), "failed")
-    assert await job.locator(".error").inner_text() == (
+    assert await part(job, "error").inner_text() == (
         "This is not a CSV file: it looks like an Excel workbook or a zip archive; "
         "save the sheet as CSV first."
     )
@@ -150,7 +168,7 @@ async def test_files_are_dropped_one_after_the_other(page: "Page") -> None:
     for name in ("first.csv", "second.csv"):
         await page.locator("#drop").evaluate(f"zone => ({DROP})(zone, '{name}')")
         await ended(card(page, name), "done")
-    titles = await page.locator(".job h3").all_inner_texts()
+    titles = await part(page.locator(".job"), "label").all_inner_texts()
     assert titles == ["second.csv", "first.csv"]
     assert "over" not in (await page.locator("#drop").get_attribute("class") or "").split()
 
@@ -176,20 +194,24 @@ async def long_job(page: "Page", demo_dir: Path) -> AsyncIterator["Locator"]:
 
 
 def button(job: "Locator", name: str) -> "Locator":
-    return job.get_by_role("button", name=f"{name}: orders-1m.csv")
+    return job.get_by_role("button", name=re.compile(f"^{name}:? orders-1m.csv$"))
 
 
 async def test_a_job_is_cancelled_with_a_button(page: "Page", long_job: "Locator") -> None:
     worker = await worker_of(long_job)
+    seconds = part(long_job, "percent").filter(has_text=re.compile(r"^([3-9]|\d\d)%$"))
+    await seconds.wait_for(timeout=SLOW_MS)
     await button(long_job, "Cancel").press("Enter")
     await ended(long_job, "cancelled")
-    assert "Stopped after" in await long_job.locator(".detail").inner_text()
-    assert await page.locator("#news").inner_text() == "orders-1m.csv: cancelled"
+    await said(long_job, re.compile("^orders-1m.csv: Cancelled"))
     await eventually(lambda: not is_alive(worker), what="the end of the worker")
-    before = await long_job.inner_text()
+    before = await long_job.locator("progress-live .row").all_inner_texts()
+    assert len(before) == 5
     await page.reload()
     await ended(long_job, "cancelled")
-    assert await long_job.inner_text() == before
+    rows = long_job.locator("progress-live .row")
+    await rows.nth(4).wait_for(state="attached")
+    assert await rows.all_inner_texts() == before
     assert await long_job.get_by_role("button").count() == 0
 
 
@@ -202,19 +224,22 @@ async def test_a_killed_worker_is_missed_and_another_may_try(
     assert not is_alive(worker)
     again = button(long_job, "Try again")
     assert await again.evaluate("button => button === document.activeElement")
+    await said(long_job, re.compile("^orders-1m.csv: .*No news for"))
     await page.reload()
     await ended(long_job, "stalled")
-    detail = long_job.locator(".detail")
-    await detail.filter(has_text=re.compile(r"No word from the worker for \d+ s")).wait_for()
+    silence = part(long_job, "status").filter(has_text=re.compile(r"^No news for \d+ sec$"))
+    await silence.wait_for()
     await button(long_job, "Cancel").click()
-    await long_job.locator(".notice", has_text="Nobody is there to stop it.").wait_for()
+    await part(long_job, "cancel").filter(has_text="Nobody listens").wait_for()
     await again.click()
-    await detail.filter(has_text=WORKER).filter(has_text="attempt 2").wait_for(timeout=SLOW_MS)
-    assert await page.locator("#news").inner_text() == "orders-1m.csv: at work again"
-    assert await long_job.locator(".notice").inner_text() == ""
+    await part(long_job, "attempt").filter(has_text="Attempt 2").wait_for(timeout=SLOW_MS)
+    await ended(long_job, "running")
+    await said(long_job, re.compile(r"^orders-1m.csv: .*\d+%"))
+    assert await part(long_job, "cancel").inner_text() == "Cancel"
     assert await worker_of(long_job) != worker
     await page.reload()
-    await detail.filter(has_text=WORKER).filter(has_text="attempt 2").wait_for(timeout=SLOW_MS)
+    await part(long_job, "attempt").filter(has_text="Attempt 2").wait_for(timeout=SLOW_MS)
+    await worker_of(long_job)
     await button(long_job, "Cancel").click()
     await ended(long_job, "cancelled")
 
@@ -223,20 +248,22 @@ async def test_a_page_that_is_loaded_anew_shows_the_bars_again(
     page: "Page", long_job: "Locator"
 ) -> None:
     worker = await worker_of(long_job)
-    await page.locator("#wire summary").click()
-    session = await page.locator("#wire-sid").inner_text()
+    session = await long_job.locator("progress-live").get_attribute("sid")
     await page.reload()
     assert await worker_of(long_job) == worker
-    names = [part.split("\n")[0] for part in await long_job.locator(".part").all_inner_texts()]
-    assert names == [
+    names = long_job.locator("progress-live li [part=label]")
+    await names.nth(3).wait_for()
+    assert await names.all_inner_texts() == [
         "Making the sample",
         "Looking through the file",
         "Profiling the columns",
         "Writing the report",
     ]
-    await page.locator("#wire summary").click()
-    assert await page.locator("#wire-sid").inner_text() == session
+    assert await long_job.locator("progress-live").get_attribute("sid") == session
     assert await long_job.count() == 1
+    await page.locator("#wire summary").click()
+    await page.locator("#wire-frame").filter(has_text=f"{str(session)[:6]}…").wait_for()
+    assert str(session) not in await page.locator("body").inner_text()
     await button(long_job, "Cancel").click()
     await ended(long_job, "cancelled")
 
@@ -254,8 +281,12 @@ async def test_a_worker_that_nobody_replaces_is_reported(
         os.kill(await worker_of(job), signal.SIGKILL)
         for _ in range(2):
             await ended(job, "failed")
-            assert "was killed (SIGKILL)" in await job.locator(".error").inner_text()
-            assert await job.locator(".part[data-state=stopped]").count() == 1
+            error = part(job, "error").filter(has_text="was killed (SIGKILL)")
+            await error.wait_for()
+            steps = job.locator("progress-live li")
+            await steps.nth(3).wait_for()
+            states = [await step.get_attribute("class") for step in await steps.all()]
+            assert states == ["row failed"] * 4
             await page.reload()  # its end is not forgotten either
         await page.close()
     assert list(tmp_path.iterdir()) == []
@@ -279,30 +310,77 @@ async def test_a_node_that_stops_takes_its_workers_along(
 async def test_nothing_is_wider_than_the_screen(page: "Page") -> None:
     await page.locator("#drop").evaluate(f"zone => ({DROP})(zone, '{'long name ' * 20}.csv')")
     await ended(card(page, "long name"), "done")
+    await page.get_by_role("button", name="Start twenty jobs").click()
+    await page.locator("#errands [state=running]").nth(19).wait_for()
     for width in (360, 390, 768, 1280):
         await page.set_viewport_size({"width": width, "height": 800})
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
+async def test_twenty_jobs_are_on_one_socket_and_their_worker_may_die(
+    chromium: "Browser", node: Node
+) -> None:
+    page = await chromium.new_page()
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    await page.goto(node.url)
+    await page.get_by_role("button", name="Start twenty jobs").click()
+    tiles = page.locator("#errands")
+    await tiles.locator("[state=running]").nth(19).wait_for(timeout=SLOW_MS)
+    assert sockets == [f"{node.url.replace('http', 'ws')}/websocket/progress?sid="]
+    assert await tiles.locator("[part=label]").nth(7).inner_text() == "Log archive"
+    await page.locator("#nodes .is-here").filter(has_text="20 of 20 jobs").wait_for()
+    await tiles.get_by_role("button", name="Cancel Thumbnails").click()
+    await tiles.locator("[state=cancelled]").wait_for()
+    await page.get_by_role("button", name="Kill their worker").click()
+    await tiles.locator("[state=stalled]").nth(18).wait_for(timeout=SLOW_MS)
+    await page.locator("#errands-tally").filter(has_text="19 stalled").wait_for()
+    await page.reload()
+    await tiles.locator("[state=stalled]").nth(18).wait_for(timeout=SLOW_MS)
+    await tiles.locator("[state=cancelled]").wait_for()
+    await page.get_by_role("button", name="Try all again").click()
+    await tiles.locator("[state=running]").nth(19).wait_for(timeout=SLOW_MS)
+    assert len(sockets) == 2  # the other one is that of the reload
+    await page.close()
+
+
+@pytest.mark.slow
+async def test_what_no_node_remembers_any_more_leaves_the_page(page: "Page") -> None:
+    """As a tab that comes back after hours, when its sessions are beyond what is retained."""
+    sids = [new_sid() for _ in range(3)]
+    job = {"id": "i" * 32, "key": "k", "node": "gone"}
+    reports = [job | {"title": "old.csv", "sid": sids[0]}]
+    jobs = [{"sid": sid, "title": "old"} for sid in sids[1:]]
+    kept = {"demo.reports": reports, "demo.errands": job | {"sid": new_sid(), "jobs": jobs}}
+    keep = "kept => { for (const k in kept) sessionStorage[k] = JSON.stringify(kept[k]); }"
+    await page.evaluate(keep, kept)
+    await page.reload()
+    await page.locator("#errands [state=waiting]").nth(1).wait_for()
+    await page.locator("#errands progress-live").first.wait_for(state="detached")
+    await page.locator(".job").wait_for(state="detached")
+    await page.locator("#empty").wait_for()
+    await page.get_by_role("button", name="Start twenty jobs").click()
+    await page.locator("#errands [state=running]").nth(19).wait_for(timeout=SLOW_MS)
+
+
+async def test_one_node_alone_is_shown_and_no_other_is_promised(page: "Page", node: Node) -> None:
+    here = page.locator("#nodes .is-here").filter(has_text="1 connection")
+    await here.filter(has_text=node.name).wait_for()
+    await page.get_by_role("button", name="Switch me to another node").click()
+    await page.locator("#switch-notice").filter(has_text="There is only one node here").wait_for()
+
+
 WORDS = {
-    "amount(1234567, 'rows')": "1,234,567 rows",
-    "amount(7)": "7",
-    "amount(0, 'B')": "0 B",
-    "amount(341150015, 'B')": "341 MB",
-    "rate(24187.3, 'rows')": "24,200/s",
-    "rate(75700000, 'B')": "75.7 MB/s",
-    "portion(9999, 100000, 'rows')": "9,999 of 100,000 rows",
-    "portion(1500, 2000, 'B')": "1.5 kB of 2.0 kB",
-    "pace({current: 9999, total: 100000, unit: 'rows', rate: 24187.3, state: 'running'})": (
-        "9,999 of 100,000 rows · 24,200/s"
-    ),
-    "pace({total: 2e6, unit: 'B', state: 'done'})": "2.0 MB",
+    "bytes(0)": "0 B",
+    "bytes(341150015)": "341 MB",
+    "pace({current: 1500, total: 2000})": "1.5 kB of 2.0 kB",
+    "pace({current: 1500, total: 2e6, rate: 75700000})": "1.5 kB of 2.0 MB · 75.7 MB/s",
     "pace({current: 5})": "",
+    "fractionOf({current: 5, total: 0})": None,
+    "fractionOf({current: 5, total: 2})": 1,
     "percentage(0.58)": "58 %",
     "percentage(0.999)": "99 %",
-    "duration(-3)": "0 s",
-    "duration(59.4)": "1 min 0 s",
-    "duration(7322)": "2 h 2 min",
 }
 
 

@@ -1,4 +1,9 @@
-/** Asks any node for a job, or for something to be done to one. */
+/** Asks any node for a session, for jobs, or for something to be done to one. */
+
+/** Resolves with a new session's sid: whoever knows it may watch. */
+export async function requestSession() {
+  return (await answerTo("/api/v1/sessions", {})).sid;
+}
 
 /**
  * Resolves with the answer to a request for a job; `fetch` could not tell how much of a file has left.
@@ -33,17 +38,29 @@ export function requestJob({ sid, file, sample, onProgress }) {
   });
 }
 
+/** Resolves with twenty jobs, each in a session of its own; `sid` is for what is done to them all. */
+export function requestErrands(sid) {
+  return answerTo("/demo/errands", { "X-Progress-Sid": sid });
+}
+
 /**
  * Resolves once a node has agreed to kill the worker of a job, or to have a lost job tried again.
  *
- * @param {string} key - of the job
+ * @param {string} id - of the job
  * @param {"kill" | "retry"} deed
  */
-export async function requestDeed(key, deed, sid) {
-  const id = key.replace(/^report-/, "");
-  const headers = { "X-Progress-Sid": sid };
-  const response = await fetch(`/demo/jobs/${encodeURIComponent(id)}/${deed}`, { method: "POST", headers });
-  if (response.ok) return;
-  const { detail } = await response.json().catch(() => ({}));
-  throw new Error(detail ?? `The server answered ${response.status}.`);
+export async function requestDeed(id, deed, sid) {
+  await answerTo(`/demo/jobs/${encodeURIComponent(id)}/${deed}`, { "X-Progress-Sid": sid });
+}
+
+async function answerTo(path, headers) {
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers });
+  } catch {
+    throw new Error("The server did not answer.");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  throw new Error(answer.detail ?? `The server answered ${response.status}.`);
 }
