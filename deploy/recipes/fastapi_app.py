@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import BackgroundTasks, FastAPI
 from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 
 from progress_ws import Publisher, new_sid
 
@@ -18,6 +19,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
+for built in ("react", "vue"):  # where somebody has built them
+    app.mount(f"/{built}", StaticFiles(directory=f"{built}/dist", html=True, check_dir=False))
 
 
 @app.get("/")

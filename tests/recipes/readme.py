@@ -9,7 +9,10 @@ FILES = sorted(
     for path in FOLDER.rglob("*.*")
     if path.is_file()
     and path.name != "README.md"
-    and {"__pycache__", "target"}.isdisjoint(path.parts)  # what running them leaves
+    and path.name != "package-lock.json"
+    and {"__pycache__", "target", "node_modules", "dist"}.isdisjoint(
+        path.parts
+    )  # what running leaves
 )
 
 _TEXT = (FOLDER / "README.md").read_text()
