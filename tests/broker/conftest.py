@@ -22,7 +22,10 @@ from tests.support.waiting import eventually
 
 SID = "s" * 22
 NAMES = Names()
-AMQP = ("rabbitmq", "rabbitmq, plain")
+AMQP = (
+    pytest.param("rabbitmq", marks=pytest.mark.broker),
+    pytest.param("rabbitmq, plain", marks=[pytest.mark.broker, pytest.mark.slow]),
+)
 
 
 class Broker:
@@ -46,7 +49,7 @@ class Broker:
         return link.open_link(self.url, NAMES, name="a test's publisher")
 
 
-@pytest.fixture(params=["embedded", *(pytest.param(p, marks=pytest.mark.broker) for p in AMQP)])
+@pytest.fixture(params=["embedded", *AMQP])
 def broker(request: pytest.FixtureRequest) -> Broker:
     """Each test that asks for it runs against both, and reads RabbitMQ's deliveries both ways."""
     if request.param == "embedded":

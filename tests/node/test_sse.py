@@ -254,7 +254,7 @@ async def read_some(browser: Events, count: int, seen: dict[str, list[dict[str, 
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 async def test_nothing_is_lost_and_nothing_comes_twice_from_node_to_node(
     amqp_url: str, start: Start, seed: int
 ) -> None:

@@ -58,6 +58,7 @@ async def test_a_stream_goes_on_at_whatever_node_it_comes_to(cluster: Cluster) -
     assert nodes == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 async def test_polling_goes_from_node_to_node(cluster: Cluster) -> None:
     sid, after, seen = new_sid(), "", []
     async with Publisher(cluster.amqp_url) as publisher:
@@ -136,6 +137,7 @@ EVENT_SOURCE = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 async def test_a_browsers_own_event_source_needs_no_script_to_come_back(
     cluster: Cluster, chromium: "Browser"
