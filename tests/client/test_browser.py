@@ -139,6 +139,7 @@ async def test_a_reload_keeps_the_sid(context: "BrowserContext", node: Node) -> 
     await tab.gets("after the reload")
 
 
+@pytest.mark.slow
 async def test_two_tabs_have_a_session_each_or_share_one(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -235,6 +236,7 @@ async def test_a_page_comes_back_at_once_when_the_network_returns(
     await tab.reaches("open")
 
 
+@pytest.mark.slow
 async def test_a_page_that_is_shown_finds_out_that_its_node_is_dead(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -291,6 +293,7 @@ async def test_a_refusal_for_good_is_told_to_the_application(
     assert error["detail"]
 
 
+@pytest.mark.slow
 async def test_a_page_without_storage_works(context: "BrowserContext", node: Node) -> None:
     await context.add_init_script(
         "Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('blocked'); } })"

@@ -235,6 +235,7 @@ async def test_256_sessions_are_followed_at_once(node: Node, transport: str) -> 
 
 
 @with_each
+@pytest.mark.slow
 async def test_after_the_node_died_it_goes_on_where_it_was(node: Node, transport: str) -> None:
     async with watching(node.url, transport, sid=SID) as watcher:
         await publish(node, SID, "one")

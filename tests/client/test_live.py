@@ -176,6 +176,7 @@ async def test_a_job_is_shown_from_its_first_word_to_its_last(
     assert await screen.mistakes() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 async def test_a_bar_that_ends_early_keeps_its_place(
     context: "BrowserContext", node: Node, state: str
@@ -197,6 +198,7 @@ async def test_silence_is_shown_and_counted(context: "BrowserContext", node: Nod
     await screen.state("running")
 
 
+@pytest.mark.slow
 async def test_a_job_of_unknown_length_is_open(context: "BrowserContext", node: Node) -> None:
     screen = await Screen.open(context, node)
     await screen.send({**RUNNING, "current": 7, "unit": "files", "elapsed_s": 3})
@@ -232,6 +234,7 @@ async def test_parts_have_bars_of_their_own(context: "BrowserContext", node: Nod
     await eventually(ended, 15)
 
 
+@pytest.mark.slow
 async def test_one_bar_of_many_can_be_chosen(context: "BrowserContext", node: Node) -> None:
     elements = "".join(
         f'<progress-live sid="{SID}" {which}></progress-live>'
@@ -266,6 +269,7 @@ async def all_closed(screen: Screen) -> bool:
     return closed
 
 
+@pytest.mark.slow
 async def test_an_element_may_be_moved_and_put_back(context: "BrowserContext", node: Node) -> None:
     screen = await Screen.open(context, node)
     await screen.send({**RUNNING, "current": 1, "total": 2})
@@ -283,6 +287,7 @@ async def test_an_element_may_be_moved_and_put_back(context: "BrowserContext", n
     await screen.shows(percent="75%")
 
 
+@pytest.mark.slow
 async def test_an_element_of_before_its_definition_keeps_its_properties(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -312,6 +317,7 @@ async def test_an_element_of_before_its_definition_keeps_its_properties(
     assert not await all_closed(early)
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_used_is_reported_and_the_element_waits(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -348,6 +354,7 @@ async def test_no_message_can_inject_markup_or_break_the_page(
     assert await screen.mistakes() == []
 
 
+@pytest.mark.slow
 async def test_ten_thousand_parts_and_circles_of_them_are_bounded(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -395,6 +402,7 @@ async def test_a_strict_policy_is_kept(
     assert [it for it in await screen.mistakes() if it.startswith("policy")] == []
 
 
+@pytest.mark.slow
 async def test_it_can_be_styled_from_outside(context: "BrowserContext", node: Node) -> None:
     screen = await Screen.open(context, node)
     await screen.do(
@@ -496,6 +504,7 @@ async def test_the_cancel_button_works_by_keyboard_and_loses_no_focus(
     assert await screen.page.get_by_role("button").count() == 0
 
 
+@pytest.mark.slow
 async def test_what_became_of_a_wish_to_cancel_is_told(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -568,6 +577,7 @@ async def test_quarters_and_states_are_announced_and_nothing_else(
     await hears(*texts, "Report: Failed, 70%, 70 of 100, No disk")
 
 
+@pytest.mark.slow
 async def test_all_are_painted_once_a_frame(context: "BrowserContext", node: Node) -> None:
     sids = [
         f"sid-of-job-number-{number:04}" for number in range(70)
@@ -609,6 +619,7 @@ async def test_all_are_painted_once_a_frame(context: "BrowserContext", node: Nod
     assert await screen.do("frames_asked") <= 2_170
 
 
+@pytest.mark.slow
 async def test_a_hidden_tab_knows_its_states_and_is_painted_when_it_is_shown(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -624,6 +635,7 @@ async def test_a_hidden_tab_knows_its_states_and_is_painted_when_it_is_shown(
     await screen.shows(status="Done", percent="100%")
 
 
+@pytest.mark.slow
 async def test_chinese_is_loaded_for_its_readers_only(
     context: "BrowserContext", node: Node
 ) -> None:
@@ -641,6 +653,7 @@ async def test_chinese_is_loaded_for_its_readers_only(
     await chinese.shows(status="失败", label="进度")
 
 
+@pytest.mark.slow
 async def test_texts_can_be_replaced(context: "BrowserContext", node: Node) -> None:
     screen = await Screen.open(context, node, lang="de")
     await screen.do(
@@ -684,6 +697,7 @@ async def test_gaps_and_errors_are_told_to_the_application(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_types_are_those_of_the_element(tmp_path: Path) -> None:
     page = tmp_path / "page.ts"
     page.write_text(TYPED.replace("CLIENT", str(CLIENT)), encoding="utf-8")

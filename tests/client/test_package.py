@@ -14,6 +14,8 @@ CLIENT = HERE.parents[1] / "progress_ws" / "client"
 PACKAGE = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))
 EXPORTS = [name for name in PACKAGE["exports"] if name != "./package.json"]
 
+pytestmark = pytest.mark.slow
+
 
 def run(*argv: str | Path, cwd: Path) -> str:
     result = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)

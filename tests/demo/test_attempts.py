@@ -101,6 +101,7 @@ async def is_empty(folder: Folder, *, but: str = "") -> None:
     await eventually(lambda: not left(), what="removal of what the job needed")
 
 
+@pytest.mark.slow
 async def test_the_bars_of_the_parts_make_up_that_of_the_job(job: Watched) -> None:
     await job.begin("?sample=small")
     assert (await job.end())["state"] == "done"

@@ -90,6 +90,7 @@ async def test_upload_socket_and_report_may_be_on_three_nodes(
     assert takers == {"web-1", "web-2", "web-3"}
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 async def test_the_page_works_behind_nginx_without_stickiness(
     nodes: list[Node], nginx: Callable[[Sequence[Node]], Nginx], chromium: "Browser"

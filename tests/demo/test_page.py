@@ -164,6 +164,7 @@ async def test_a_file_that_is_no_csv_says_so_in_words(page: "Page") -> None:
     assert await job.locator(".result").is_hidden()
 
 
+@pytest.mark.slow
 async def test_files_are_dropped_one_after_the_other(page: "Page") -> None:
     for name in ("first.csv", "second.csv"):
         await page.locator("#drop").evaluate(f"zone => ({DROP})(zone, '{name}')")
@@ -173,6 +174,7 @@ async def test_files_are_dropped_one_after_the_other(page: "Page") -> None:
     assert "over" not in (await page.locator("#drop").get_attribute("class") or "").split()
 
 
+@pytest.mark.slow
 async def test_a_file_can_be_chosen_with_the_keyboard(page: "Page") -> None:
     choosers: list[FileChooser] = []  # listened for long before the key that opens it
     page.on("filechooser", lambda it: choosers.append(it))
@@ -268,6 +270,7 @@ async def test_a_page_that_is_loaded_anew_shows_the_bars_again(
     await ended(long_job, "cancelled")
 
 
+@pytest.mark.slow
 async def test_a_worker_that_nobody_replaces_is_reported(
     chromium: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +295,7 @@ async def test_a_worker_that_nobody_replaces_is_reported(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_a_node_that_stops_takes_its_workers_along(
     page: "Page", node: Node, demo_dir: Path
 ) -> None:
@@ -307,6 +311,7 @@ async def test_a_node_that_stops_takes_its_workers_along(
     await page.locator("#connection", has_text=f"Live · {node.name}").wait_for(timeout=SLOW_MS)
 
 
+@pytest.mark.slow
 async def test_nothing_is_wider_than_the_screen(page: "Page") -> None:
     await page.locator("#drop").evaluate(f"zone => ({DROP})(zone, '{'long name ' * 20}.csv')")
     await ended(card(page, "long name"), "done")
@@ -364,6 +369,7 @@ async def test_what_no_node_remembers_any_more_leaves_the_page(page: "Page") -> 
     await page.locator("#errands [state=running]").nth(19).wait_for(timeout=SLOW_MS)
 
 
+@pytest.mark.slow
 async def test_one_node_alone_is_shown_and_no_other_is_promised(page: "Page", node: Node) -> None:
     here = page.locator("#nodes .is-here").filter(has_text="1 connection")
     await here.filter(has_text=node.name).wait_for()
