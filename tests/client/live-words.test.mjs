@@ -29,6 +29,11 @@ test("sizes grow with what they measure", () => {
   );
 });
 
+test("what is a percentage already is told once", () => {
+  const { percent, count, rate } = said({ current: 30, total: 100, unit: "%", rate: 0.6 });
+  assert.deepEqual([percent, count, rate].filter(Boolean), ["30%"]);
+});
+
 test("times are told in one unit", () => {
   const silent = (seconds) => said({ _silent: 0 }, undefined, "stalled", seconds).status;
   assert.deepEqual(

@@ -64,7 +64,7 @@ export function wordsOf(own) {
       percent: fraction >= 0 && number(fraction, { style: "percent", maximumFractionDigits: 0 }),
       bar: "",
       count: unit !== "%" && (total ? say("count", { current: amount(current, unit === "B" && unit), total: amount(total, unit) }) : current && amount(current, unit)),
-      rate: isRunning && rate && say("rate", { amount: amount(rate, unit) }),
+      rate: isRunning && unit !== "%" && rate && say("rate", { amount: amount(rate, unit) }),
       eta: isRunning && left > 0 && say("left", { time: time(left) }),
       text,
       error,
