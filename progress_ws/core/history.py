@@ -7,34 +7,49 @@ What is retained, and in which order it goes:
 - nothing beyond the age; for want of bytes the oldest first, final messages last;
 - no session more than its share of the bytes: past it, it loses its own oldest.
 
-Every operation costs the same, amortised, whatever is retained.
+Letting go one message costs more than to take it in, for it has long left the processor's caches.
+So some of one session go at a time, and of those the oldest first: of what is retained in all, no
+more than a sixteenth may be older than what has gone.
+
+An operation costs the same, amortised, however many messages are retained, and hardly more with
+more sessions.
 """
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush, heapreplace, merge
+from itertools import takewhile
+from operator import attrgetter
 from sys import getsizeof
 
-from progress_ws.core.lanes import Entry, Lanes
+from progress_ws.core.lanes import Entry, Lane
 from progress_ws.core.message import Message, Number, supersedes
 
 SHARE = 8
 """No session gets more than one part in so many of the bytes."""
+AT_ONCE = 16
+"""One part in so many of the places goes at once."""
 ALIASES_MAX = 8
 EVICTED_MAX = 16
-ENTRY_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 490, 250, 800
+ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 490, 320, 250, 800
 ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 80, 250, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
 LONG_AGO = float("-inf")
 
+_ordinal, _size = attrgetter("ordinal"), attrgetter("size")
+
 
 class Session:
     """What is retained of one sid, and what of it is gone.
 
     Attributes:
-        lanes: its entries.
+        ordinary: its entries, but for the final ones.
+        finals: those, which go last.
         keys: the entry of each key.
         names: the entry of each `dedupe`.
+        sid: whose it is.
         unnumbered: entries without an id, by their text.
         size: measured bytes of all of it.
         edge: the last place of which anything is gone.
@@ -45,17 +60,20 @@ class Session:
         "_evicted",
         "_unsure_s",
         "edge",
+        "finals",
         "keys",
-        "lanes",
         "latest",
         "names",
+        "ordinary",
+        "sid",
         "size",
         "unnumbered",
     )
 
-    def __init__(self, *, unsure_s: float, edge: int) -> None:
+    def __init__(self, sid: str, *, unsure_s: float, edge: int) -> None:
         """`unsure_s`: of what arrived until then, anything may be gone."""
-        self.lanes = Lanes()
+        self.sid = sid
+        self.ordinary, self.finals = Lane(), Lane()
         self.keys: dict[str, Entry] = {}
         self.names: dict[str, Entry] = {}
         self.unnumbered: dict[bytes, list[Entry]] = {}
@@ -65,32 +83,43 @@ class Session:
         self._evicted: dict[str, tuple[int, float]] = {}
         self._unsure_s = unsure_s
 
-    def note_evicted(self, entry: Entry) -> int:
-        """Remember that a message is gone, so that nobody is told that nothing is missing.
+    def after(self, ordinal: int) -> Iterator[Entry]:
+        """Give its entries beyond a place, in order; not to be used across a change."""
+        return merge(self.ordinary.after(ordinal), self.finals.after(ordinal), key=_ordinal)
+
+    def first_to_go(self) -> tuple[Lane, Entry] | None:
+        """Return the oldest entry that is not final, else the oldest final one, and its lane."""
+        for lane in (self.ordinary, self.finals):
+            if (first := lane.first()) is not None:
+                return lane, first
+        return None
+
+    def note_evicted(self, entries: Iterable[Entry]) -> int:
+        """Remember that messages are gone, so that nobody is told that nothing is missing.
 
         Returns:
             how many bytes more that takes.
         """
-        if entry.ordinal > self.edge:
-            self.edge = entry.ordinal
-        if entry.number is None:
-            self.note_lost(entry.arrived_s)
-            return 0
-        publisher, seq, arrived_s = entry.number.publisher, entry.number.seq, entry.arrived_s
-        before = self._evicted.pop(publisher, None)
-        if before is not None:
-            if before[0] > seq:  # final messages go last, so the one before may be the later one
-                seq = before[0]
-            if before[1] > arrived_s:
-                arrived_s = before[1]
-            self._evicted[publisher] = seq, arrived_s
-            return 0
-        self._evicted[publisher] = seq, arrived_s
-        if len(self._evicted) <= EVICTED_MAX:
-            return EVICTED_BYTES
-        _, arrived_s = self._evicted.pop(next(iter(self._evicted)))
-        self.note_lost(arrived_s)
-        return 0
+        newest: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.number is not None:
+                newest[entry.number.publisher] = entry  # numbers rise
+            else:
+                self.note_lost(entry.arrived_s)
+            if entry.ordinal > self.edge:
+                self.edge = entry.ordinal
+        evicted, known = self._evicted, len(self._evicted)
+        for publisher, entry in newest.items():
+            assert entry.number is not None
+            seq, arrived_s = entry.number.seq, entry.arrived_s
+            if (before := evicted.pop(publisher, None)) is not None:
+                # Final messages go last, so the one before may be the later one.
+                seq, arrived_s = max(before[0], seq), max(before[1], arrived_s)
+            evicted[publisher] = seq, arrived_s
+        while len(evicted) > EVICTED_MAX:
+            _, arrived_s = evicted.pop(next(iter(evicted)))
+            self.note_lost(arrived_s)
+        return EVICTED_BYTES * (len(evicted) - known)
 
     def note_lost(self, arrived_s: float) -> None:
         """Remember that something that arrived then is not here."""
@@ -108,6 +137,41 @@ class Session:
         )
 
 
+class Queue:
+    """Sessions by the place of the oldest entry of one of their lanes.
+
+    What is taken out of a lane meanwhile makes its oldest entry younger, never older: so a session
+    may be found too early, and is then put where it belongs.
+    """
+
+    def __init__(self, lane: Callable[[Session], Lane]) -> None:
+        """`lane`: returns which of a session's."""
+        self._lane = lane
+        self._heap: list[tuple[int, Session]] = []
+
+    def put(self, session: Session, ordinal: int) -> None:
+        """Add a session whose lane begins at this place, unless it is known."""
+        lane = self._lane(session)
+        if not lane.is_queued:
+            lane.is_queued = True
+            heappush(self._heap, (ordinal, session))
+
+    def first(self) -> tuple[Session, Lane, Entry] | None:
+        """Return the oldest entry of all, with its lane and session."""
+        heap = self._heap
+        while heap:
+            ordinal, session = heap[0]
+            lane = self._lane(session)
+            if (entry := lane.first()) is None:
+                lane.is_queued = False
+                heappop(heap)
+            elif entry.ordinal > ordinal:
+                heapreplace(heap, (entry.ordinal, session))
+            else:
+                return session, lane, entry
+        return None
+
+
 class History:
     """The sessions; time is the node's own monotonic clock, in seconds.
 
@@ -122,7 +186,9 @@ class History:
         self._max_bytes = max_bytes
         self._clock = clock
         self._sessions: dict[str, Session] = {}
-        self._lanes = Lanes()
+        self._ordinary = Queue(attrgetter("ordinary"))
+        self._finals = Queue(attrgetter("finals"))
+        self._count = 0
         self._unsure_s = LONG_AGO
         self._edge = 0
         self.ordinal = 0
@@ -130,7 +196,7 @@ class History:
         self.is_on = max_age_s > 0 and max_bytes > 0
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return self._count
 
     @property
     def sessions(self) -> int:
@@ -185,17 +251,21 @@ class History:
         sid = message.sid
         session = self._sessions.get(sid)
         if session is None:
-            session = self._sessions[sid] = Session(unsure_s=self._unsure_s, edge=self._edge)
+            session = Session(sid, unsure_s=self._unsure_s, edge=self._edge)
+            self._sessions[sid] = session
             self.size += session.size
         size, final = measure(message), bool(message.final)
-        entry = Entry(message, sid, message.dedupe, final, number, ordinal, arrived_s, size)
+        entry = Entry(message, message.dedupe, final, number, ordinal, arrived_s, size)
         if message.key is not None or message.dedupe is not None or number is None:
             self._name(session, entry, message)
-        session.lanes.append(entry)
+        lane = session.finals if final else session.ordinary
+        lane.entries.append(entry)
+        if not lane.is_queued:
+            (self._finals if final else self._ordinary).put(session, ordinal)
         session.latest = ordinal
         session.size += size
-        self._lanes.append(entry)
         self.size += size
+        self._count += 1
         if session.size > self._max_bytes // SHARE or self.size > self._max_bytes:
             self._trim(session)
         return ordinal
@@ -222,9 +292,11 @@ class History:
     def expire(self) -> None:
         """Drop what is too old."""
         horizon_s = self._clock() - self.max_age_s
-        for lane in self._lanes:
-            while (oldest := lane.oldest()) is not None and oldest.arrived_s < horizon_s:
-                self._evict(oldest)
+        for queue in (self._ordinary, self._finals):
+            while (found := queue.first()) is not None and found[2].arrived_s < horizon_s:
+                session, lane, _ = found
+                old = takewhile(lambda entry: entry.arrived_s < horizon_s, lane.entries)
+                self._evict(session, lane, upto=deque(old, maxlen=1)[0].ordinal)
 
     def _name(self, session: Session, entry: Entry, message: Message) -> None:
         """Let an entry be found by its key, its name or its text."""
@@ -243,32 +315,45 @@ class History:
         if entry.dedupe is None:
             self._take_out(session, entry)
         else:
-            size = ENTRY_BYTES + ALIAS_BYTES * len(entry.aliases)
+            size = NAME_BYTES + ALIAS_BYTES * len(entry.aliases)
             self._resize(session, size - entry.size)
             entry.size = size
 
     def _trim(self, session: Session) -> None:
         """Let go of what is beyond the share of the session that grew, and beyond the bound."""
-        while session.size > self._max_bytes // SHARE and (first := session.lanes.first_to_go()):
-            self._evict(first)
-        while self.size > self._max_bytes and (first := self._lanes.first_to_go()):
-            self._evict(first)
+        while session.size > self._max_bytes // SHARE and (first := session.first_to_go()):
+            lane, oldest = first
+            self._evict(session, lane, upto=_some(oldest.ordinal, session.latest))
+        while self.size > self._max_bytes and (
+            found := self._ordinary.first() or self._finals.first()
+        ):
+            session, lane, oldest = found
+            self._evict(session, lane, upto=_some(oldest.ordinal, self.ordinal))
 
-    def _evict(self, entry: Entry) -> None:
-        """Let an entry go, and remember that it has gone."""
-        session = self._sessions[entry.sid]
-        if entry.message is not None:
-            if grown := session.note_evicted(entry):
-                self._resize(session, grown)
-            self._strip(session, entry)
-        if entry.dedupe is not None and session.names.get(entry.dedupe) is entry:
-            del session.names[entry.dedupe]
-        self._take_out(session, entry)
-        if not session.lanes:
+    def _evict(self, session: Session, lane: Lane, *, upto: int) -> None:
+        """Let the entries of a lane go up to a place, and remember that they have gone."""
+        dropped = lane.drop(upto)
+        self._count -= len(dropped)
+        messages = dropped
+        if session.keys or session.names or session.unnumbered:
+            messages = [entry for entry in dropped if entry.message is not None]
+        grown = session.note_evicted(messages)
+        self._resize(session, grown - sum(map(_size, dropped)))
+        if messages is not dropped:
+            for entry in dropped:
+                self._forget(session, entry)
+        if session.first_to_go() is None:
             self._unsure_s = max(self._unsure_s, session.unsure_s())
             self._edge = max(self._edge, session.edge)
             self.size -= session.size
-            del self._sessions[entry.sid]
+            del self._sessions[session.sid]
+
+    def _forget(self, session: Session, entry: Entry) -> None:
+        """Let an entry be found no more."""
+        if entry.message is not None:
+            self._strip(session, entry)
+        if entry.dedupe is not None and session.names.get(entry.dedupe) is entry:
+            del session.names[entry.dedupe]
 
     def _strip(self, session: Session, entry: Entry) -> None:
         """Free the message of an entry."""
@@ -283,16 +368,18 @@ class History:
                 del session.unnumbered[text]
 
     def _take_out(self, session: Session, entry: Entry) -> None:
-        entry.gone = True
-        entry.aliases, entry.number = (), None  # it stays in the lanes for a while
-        session.lanes.note_gone(entry)
-        self._lanes.note_gone(entry)
-        session.size -= entry.size
-        self.size -= entry.size
+        (session.finals if entry.final else session.ordinary).take_out(entry)
+        self._count -= 1
+        self._resize(session, -entry.size)
 
     def _resize(self, session: Session, by: int) -> None:
         session.size += by
         self.size += by
+
+
+def _some(oldest: int, latest: int) -> int:
+    """Return up to which place to let go of what begins and ends at these."""
+    return oldest + (latest - oldest) // AT_ONCE
 
 
 def measure(message: Message) -> int:

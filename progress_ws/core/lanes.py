@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from heapq import merge
 from operator import attrgetter
 
 import msgspec
@@ -18,7 +17,6 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
     Attributes:
         message: what is retained; None once it is replaced, while its `dedupe` is still needed.
-        sid: its session.
         dedupe: the name under which a repetition is recognised.
         final: the last one of its run.
         number: its id, taken apart; None for an unnumbered one.
@@ -26,11 +24,10 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         arrived_s: when it came in, by the node's clock; never later than it really did.
         size: measured bytes.
         aliases: the ids of its repetitions.
-        gone: it is retained no more; lanes sweep it out when they come to it.
+        gone: it is retained no more; its lane sweeps it out when it comes to it.
     """
 
     message: Message | None
-    sid: str
     dedupe: str | None
     final: bool
     number: Number | None
@@ -49,76 +46,56 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
 
 class Lane:
-    """Entries by rising place. What is taken out is only marked, and swept when it is the most."""
+    """Entries of one session by rising place.
 
-    __slots__ = ("entries", "gone", "head")
+    What is taken out amid the others is only marked, and swept when it is the most.
+
+    Attributes:
+        entries: those that are there, and marked ones.
+        is_queued: a `Queue` knows of them.
+    """
+
+    __slots__ = ("_gone", "entries", "is_queued")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.head = 0
-        self.gone = 0
+        self.is_queued = False
+        self._gone = 0
 
-    def sweep(self) -> None:
-        """Rid the lane of what has gone; mostly that is all before the head."""
-        if 2 * self.head >= self.gone:
-            del self.entries[: self.head]
-            self.gone -= self.head
-        else:
-            self.entries = [entry for entry in self.entries if not entry.gone]
-            self.gone = 0
-        self.head = 0
+    def first(self) -> Entry | None:
+        """Return the oldest that is there."""
+        entries = self.entries
+        if not self._gone:
+            return entries[0] if entries else None
+        count = 0
+        while count < len(entries) and entries[count].gone:
+            count += 1
+        del entries[:count]
+        self._gone -= count
+        return entries[0] if entries else None
 
-    def oldest(self) -> Entry | None:
-        """Return the first that is there."""
-        entries, head = self.entries, self.head
-        while head < len(entries):
-            if not entries[head].gone:
-                self.head = head
-                return entries[head]
-            head += 1
-        self.head = head
-        return None
+    def take_out(self, entry: Entry) -> None:
+        """Mark an entry; wherever it stands."""
+        entry.gone = True
+        entry.aliases, entry.number = (), None  # it stays for a while
+        self._gone += 1
+        if 2 * self._gone > len(self.entries) + _SLACK:
+            self.entries = [each for each in self.entries if not each.gone]
+            self._gone = 0
+
+    def drop(self, upto: int) -> list[Entry]:
+        """Take out everything up to a place; return what of it was there."""
+        entries = self.entries
+        count = bisect_right(entries, upto, key=_ordinal)
+        dropped = entries[:count]
+        del entries[:count]
+        if self._gone:
+            dropped = [entry for entry in dropped if not entry.gone]
+            self._gone -= count - len(dropped)
+        return dropped
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""
         entries = self.entries
         start = bisect_right(entries, ordinal, key=_ordinal)
         return (entries[i] for i in range(start, len(entries)) if not entries[i].gone)
-
-
-class Lanes:
-    """Ordinary entries and final ones, which go last."""
-
-    __slots__ = ("_count", "_finals", "_ordinary")
-
-    def __init__(self) -> None:
-        self._ordinary = Lane()
-        self._finals = Lane()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Lane]:
-        return iter((self._ordinary, self._finals))
-
-    def append(self, entry: Entry) -> None:
-        """Add one with the greatest place so far."""
-        (self._finals if entry.final else self._ordinary).entries.append(entry)
-        self._count += 1
-
-    def note_gone(self, entry: Entry) -> None:
-        """Count an entry that was marked as gone."""
-        lane = self._finals if entry.final else self._ordinary
-        self._count -= 1
-        lane.gone += 1
-        if 2 * lane.gone > len(lane.entries) + _SLACK:
-            lane.sweep()
-
-    def first_to_go(self) -> Entry | None:
-        """Return the oldest one that is not final, else the oldest final one."""
-        return self._ordinary.oldest() or self._finals.oldest()
-
-    def after(self, ordinal: int) -> Iterator[Entry]:
-        """Give those beyond a place, in order; not to be used across a change."""
-        return merge(self._ordinary.after(ordinal), self._finals.after(ordinal), key=_ordinal)

@@ -66,7 +66,7 @@ class Replay:
             self.lost = True
             self._edge = session.edge
         taken: list[Update] = []
-        for entry in session.lanes.after(self._cursor) if session is not None else ():
+        for entry in session.after(self._cursor) if session is not None else ():
             if room <= 0 or not (self._is_live or entry.ordinal <= self._latest):
                 return taken
             self._cursor = entry.ordinal

@@ -34,7 +34,7 @@ class Store:
 
     def ids(self, sid: str = SID) -> list[str | None]:
         session = self.history.session(sid)
-        entries = () if session is None else session.lanes.after(0)
+        entries = () if session is None else session.after(0)
         return [entry.message.id for entry in entries if entry.message is not None]
 
 
@@ -85,7 +85,7 @@ def test_a_repetition_of_a_dedupe_is_dropped_and_its_id_is_another_name(store: S
     assert not store.add("q-5", dedupe="d")
     session = store.history.session(SID)
     assert session is not None
-    (entry,) = session.lanes.after(0)
+    (entry,) = session.after(0)
     assert entry.is_covered({"q": 5})
     assert entry.is_covered({"p": 1})
     assert not entry.is_covered({"q": 4})
@@ -222,5 +222,5 @@ def test_a_repetition_has_so_many_names_and_no_more(store: Store) -> None:
         store.add(f"q{n}-1", dedupe="d")
     session = store.history.session(SID)
     assert session is not None
-    (entry,) = session.lanes.after(0)
+    (entry,) = session.after(0)
     assert entry.aliases == tuple(Number(f"q{n}", 1) for n in range(ALIASES_MAX))

@@ -144,14 +144,14 @@ class Roomy(RuleBasedStateMachine):
     def the_sizes_are_sums_and_within_the_bound(self) -> None:
         sessions = [s for sid in SIDS if (s := self.history.session(sid)) is not None]
         assert self.history.size == sum(s.size for s in sessions) <= self.max_bytes
-        assert len(self.history) == sum(len(s.lanes) for s in sessions)
+        assert len(self.history) == sum(len([*s.after(0)]) for s in sessions)
         assert all(s.size <= self.max_bytes // SHARE for s in sessions)
 
     @invariant()
     def nothing_is_too_old(self) -> None:
         for sid in SIDS:
             if (session := self.history.session(sid)) is not None:
-                for entry in session.lanes.after(0):
+                for entry in session.after(0):
                     assert self.now_s - entry.arrived_s <= self.max_age_s
 
     def teardown(self) -> None:
@@ -220,7 +220,7 @@ class Roomy(RuleBasedStateMachine):
         assert replay is not None
         browser.outbox.replay(replay, ahead=self.memory.ahead(browser.positions))
         session = self.history.session(browser.sid)
-        retained = [] if session is None else [e.message for e in session.lanes.after(0)]
+        retained = [] if session is None else [e.message for e in session.after(0)]
         browser.due = [m.id for m in retained if m is not None and not browser.has_seen(m)]
 
     def _read(self, browser: Browser) -> bool:
