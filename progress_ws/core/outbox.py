@@ -219,13 +219,15 @@ class Outbox:
         return bool(self._waiting or self._running)
 
     def close(self) -> None:
-        """Empty the mailbox and take no more."""
+        """Empty the mailbox, take no more and call nobody any more."""
         self._closed = True
         self._waiting.clear()
         self._replays.clear()
         self._running.clear()
         self._bytes = 0
         self._stir()
+        self._on_overflow = _ignore
+        self._on_ready = None
 
     def _take_waiting(self) -> list[Update | bytes]:
         """Take from the front; all of it in one go where it is less than one write."""
@@ -298,8 +300,9 @@ class Outbox:
         self._waiting[slot] = item
         self._bytes += size
         if self._bytes > self._max_bytes or len(self._waiting) > self._max_frames:
+            on_overflow = self._on_overflow
             self.close()
-            self._on_overflow()
+            on_overflow()
         elif len(self._waiting) == 1:
             self._stir()
 
@@ -309,6 +312,10 @@ class Outbox:
             self._on_ready()
         elif self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def _ignore() -> None:
+    """Call nobody."""
 
 
 def _size(item: Update | Source | bytes) -> int:

@@ -20,8 +20,8 @@ crosses the node's own close would be lost."""
 BACKLOG = 4096
 """Connections that wait to be accepted: after a node's end all its browsers come at once."""
 UNFINISHED_MAX = 2 * BACKLOG
-"""One turn of the loop may accept a whole backlog before any of its heads is read. At some 6 kB for
-a silent connection the bound is 50 MB."""
+"""More than a backlog, for a network that is slow after a node's end. At some 6 kB for a silent
+connection the bound is 50 MB."""
 
 
 class Door:
@@ -90,6 +90,8 @@ class Connection(web.RequestHandler):
         """Wait no more."""
         self._door.leave(self)
         super().connection_lost(exc)
+        # aiohttp leaves it, and with it a cycle that only the collector would find.
+        self._data_received_cb = None
         if self._on_lost is not None:
             self._on_lost()
 

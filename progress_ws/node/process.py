@@ -14,9 +14,12 @@ from aiohttp import web
 from progress_ws.errors import SettingsError
 from progress_ws.node.admission import BACKLOG, NodeRunner
 from progress_ws.node.drain import drain
+from progress_ws.node.garbage import spare_the_old
 from progress_ws.node.keys import READINESS, SIBLINGS, SOCKETS
+from progress_ws.node.listening import PacedSite
 from progress_ws.node.settings import Settings, variable
 from progress_ws.node.siblings import Siblings
+from progress_ws.node.tasks import Owner
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +52,8 @@ async def run_node(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, interrupt)
     app[READINESS].on_failure = stop.set
+    owner = Owner(on_death=app[READINESS].fail)
+    owner.start("garbage", spare_the_old())
     runner = NodeRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
@@ -58,15 +63,14 @@ async def run_node(
         await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
     finally:
         await runner.cleanup()
+        await owner.stop()
     log.info("stopped", node=settings.node)
     return 0 if app[READINESS].failed is None else 1
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, siblings: Siblings | None) -> None:
     shared = siblings is not None
-    site = web.TCPSite(
-        runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=shared or None
-    )
+    site = PacedSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=shared)
     try:
         await site.start()
     except OSError as exc:

@@ -49,6 +49,7 @@ class Socket:
         "_code",
         "_ended_with",
         "_farewell",
+        "_linger",
         "_outbox",
         "_quota",
         "_subscriber",
@@ -91,6 +92,7 @@ class Socket:
         self._code: CloseCode | None = None
         self._ended_with = ABNORMAL
         self._farewell: asyncio.Task[None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
 
     async def run(self, sid: str, *, after: dict[str, int] | None) -> int:
         """Serve the browser until either side ends it; return the close code.
@@ -113,7 +115,23 @@ class Socket:
         code = self._code or self._ended_with
         duration_s = round(time.monotonic() - started_s, 3)
         log.info("socket closed", code=int(code), duration_s=duration_s, written=self._wire.written)
+        self._free()
         return int(code)
+
+    def _free(self) -> None:
+        """Let go of whatever points back here.
+
+        Thousands that close at a time are then freed one by one, and leave nothing to the garbage
+        collector, which would stop the whole node to find it.
+        """
+        self._outbox.close()
+        del self._wire
+        if self._linger is not None and not self._transport.get_write_buffer_size():
+            self._linger.cancel()
+        error = self._websocket.exception()
+        while error is not None:
+            error.__traceback__ = None  # its frames know the socket, which keeps the error
+            error = error.__context__
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Begin to close, at once and without waiting; what has not been written is dropped."""
@@ -140,7 +158,7 @@ class Socket:
     async def _say_goodbye(self, code: CloseCode, reason: str) -> None:
         loop = asyncio.get_running_loop()
         # Closing a transport waits for what the browser has not read; this bounds the wait.
-        loop.call_later(LINGER_S, self._transport.abort)
+        self._linger = loop.call_later(LINGER_S, self._transport.abort)
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(LINGER_S):
                 await self._websocket.close(code=code, message=reason.encode())

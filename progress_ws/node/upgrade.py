@@ -60,7 +60,10 @@ async def progress_socket(request: web.Request) -> web.StreamResponse:
         max_msg_size=FRAME_MAX_BYTES + 1,  # aiohttp refuses what reaches its limit
         timeout=LINGER_S,
     )
-    writer = await websocket.prepare(request)
+    try:
+        writer = await websocket.prepare(request)
+    except ConnectionError:  # gone already; nobody reads the answer
+        raise web.HTTPServiceUnavailable from None
     transport = request.transport
     if transport is None:
         return websocket  # gone already

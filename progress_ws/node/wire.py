@@ -149,6 +149,7 @@ class Wire:
     def end(self) -> None:
         """Write no more."""
         self._is_ended = True
+        self._outbox = None
         if self._drain is not None:
             self._drain.cancel()
 
