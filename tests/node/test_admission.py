@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 
 from progress_ws.node import admission, bodies, sockets
+from progress_ws.node.admission import AT_ONCE, Turnstile
 from tests.node.conftest import TOKEN, LiveNode, Start
 from tests.node.rawsocket import CLOSE, PING, RawSocket, raw_socket
 from tests.support.waiting import eventually
@@ -145,6 +147,59 @@ async def test_ten_seconds_are_ten_seconds(lone: LiveNode) -> None:
         async with asyncio.timeout(15):
             await is_ended(reader)
         assert 9.5 < time.monotonic() - began_s < 12
+
+
+# -- storms -------------------------------------------------------------------------------------
+
+
+async def test_a_few_pass_in_a_turn_and_the_others_in_their_order() -> None:
+    turnstile, passed = Turnstile(), list[int]()
+    at_once = sum(turnstile.passes() for _ in range(3 * AT_ONCE))
+    for number in range(3 * AT_ONCE):
+        turnstile.wait(partial(passed.append, number))
+    assert (at_once, passed) == (AT_ONCE, [])
+    for turn in range(1, 4):
+        await asyncio.sleep(0)
+        assert passed == list(range(turn * AT_ONCE))
+        assert not turnstile.passes()
+    await asyncio.sleep(0)
+    assert turnstile.passes()
+
+
+async def test_a_storm_of_heads_is_answered_and_nobody_is_forgotten(
+    lone: LiveNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads in two halves, the second of which may come while the first one waits."""
+    monkeypatch.setattr(admission, "AT_ONCE", 2)
+    async with AsyncExitStack() as stack:
+        pipes = [await stack.enter_async_context(plain(lone)) for _ in range(50)]
+        for half in (GET[:20], GET[20:]):
+            for _, writer in pipes:
+                writer.write(half)
+        leaving, staying = pipes[::5], [p for n, p in enumerate(pipes) if n % 5]
+        for _, writer in leaving:
+            writer.transport.abort()
+        for reader, _ in staying:
+            assert b" 200 " in await head(reader)
+        async with lone.tab():
+            pass
+        assert len(lone.door) == 0
+
+
+async def test_many_browsers_that_go_at_once_are_all_gone(
+    lone: LiveNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "AT_ONCE", 2)
+    async with AsyncExitStack() as stack:
+        tabs = [await stack.enter_async_context(lone.tab()) for _ in range(30)]
+        assert await lone.metric("connections") == len(tabs)
+        for browser in tabs:
+            browser.socket.transport.abort()
+
+        async def all_gone() -> bool:
+            return await lone.metric("connections") + await lone.metric("sessions") == 0
+
+        await eventually(all_gone)
 
 
 # -- the connection limit -----------------------------------------------------------------------
