@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from progress_ws.core import codec
-from progress_ws.core.message import Draft, supersedes
+from progress_ws.core.message import Draft, Void, stamped, supersedes
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 BATCH_BYTES = 256 * 1024
-_ENTRY_OVERHEAD_BYTES = 512
+_ENTRY_OVERHEAD_BYTES = 640
 _NO_VALUE = msgspec.Raw()
+_MEMBER_BYTES, _ESCAPED_BYTES = 250, 6
+"""What the names of all fields, id, time and punctuation take; and any character of a text."""
 
 Settle = Callable[[str | ProgressError], None]
 """Called once: with the message's id when the broker has it, or with the reason why not."""
@@ -20,20 +22,26 @@ Settle = Callable[[str | ProgressError], None]
 class Entry:
     """A message on its way out. `settle` is None for a posted one: nobody waits for it.
 
-    Its value is held once, in its text; `draft` keeps the fields around it. Once the message is
-    given up its text is gone, too: sent again, it is a void under the same number.
+    It is encoded when it goes to the wire, all of a batch at once: whoever publishes does not wait
+    for that. Once it is given up its value is gone: sent again, it is a void under its number.
     """
 
-    __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "text")
+    __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "ts")
 
     def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
-        self.draft = Draft(
-            draft.sid, _NO_VALUE, draft.key, draft.run, draft.final, draft.stall_s, draft.dedupe
-        )
+        self.draft = draft
+        self.ts = ts
         self.settle = settle
         self.is_given_up = self.is_sent = False
-        self.text = codec.encode_draft(draft, ts=ts)
-        self.size = len(self.text) + _ENTRY_OVERHEAD_BYTES
+        self.size = len(draft.message) + _ENTRY_OVERHEAD_BYTES
+
+    @property
+    def text_bytes(self) -> int:
+        """At most so long is the text that goes to the wire."""
+        draft = self.draft
+        names = (draft.key, draft.run, draft.dedupe)
+        escaped = sum(_ESCAPED_BYTES * len(name) for name in names if name is not None)
+        return len(draft.message) + len(draft.sid) + escaped + _MEMBER_BYTES
 
 
 class Batch:
@@ -53,11 +61,11 @@ class Batch:
 
     def body(self) -> bytes:
         """Encode as one message, or as an array of several."""
-        texts = [
-            codec.void(i) if e.is_given_up else codec.with_field(e.text, "id", i)
+        members = [
+            Void(i) if e.is_given_up else stamped(e.draft, ts=e.ts, id=i)
             for e, i in zip(self.entries, self.ids, strict=True)
         ]
-        return texts[0] if len(texts) == 1 else b"[%b]" % b",".join(texts)
+        return codec.encode(members[0] if len(members) == 1 else members)
 
     def singles(self) -> Iterator["Batch"]:
         """Take the batch apart; every message keeps its number."""
@@ -191,11 +199,12 @@ class Backlog:
         room = BATCH_BYTES
         while self._waiting and len(entries) < codec.MAX_MEMBERS:
             slot, entry = next(iter(self._waiting.items()))
-            if entries and len(entry.text) > room:
+            size = entry.text_bytes
+            if entries and size > room:
                 break
             self._waiting.pop(slot)
             entry.is_sent = True
-            room -= len(entry.text)
+            room -= size
             entries.append(entry)
         return entries
 
@@ -205,9 +214,9 @@ class Backlog:
             entry.settle = None
             entry.is_given_up = True
             self._given_up += 1
-            self._bytes -= len(entry.text)
-            entry.size -= len(entry.text)
-            entry.text = b""
+            self._bytes -= len(entry.draft.message)
+            entry.size -= len(entry.draft.message)
+            entry.draft = msgspec.structs.replace(entry.draft, message=_NO_VALUE)
 
     def _drop(self, slot: object, entry: Entry) -> None:
         del self._waiting[slot]

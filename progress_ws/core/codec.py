@@ -108,21 +108,6 @@ def _is_encodable(draft: Draft, name: str) -> bool:
     return True
 
 
-def encode_draft(draft: Draft, *, ts: float) -> bytes:
-    """Encode a draft as it will cross the exchange; only its id is still missing."""
-    return b'%b,"ts":%.3f}' % (encode(draft)[:-1], ts)
-
-
-def with_field(text: bytes, name: str, value: str) -> bytes:
-    """Add a field to an encoded object; name and value need no escaping."""
-    return b'%b,"%b":"%b"}' % (text[:-1], name.encode(), value.encode())
-
-
-def void(id: str) -> bytes:
-    """Encode what stands in the place of a message that was given up: its number, and nothing."""
-    return b'{"id":"%b","void":true}' % id.encode()
-
-
 # -- what crosses the exchange, and the body of a publish request -----------------------------
 
 
@@ -235,6 +220,7 @@ def _read(text: bytes | msgspec.Raw, max_message_bytes: int) -> Draft:
     draft = _decode(text, _drafts)
     if flaw := _flaw(draft, max_message_bytes):
         raise flaw
+    draft.message = draft.message.copy()  # it must not keep the whole text that it came in
     return draft
 
 

@@ -55,6 +55,13 @@ class Message(Draft, omit_defaults=True, gc=False):
     ts: float | None = None
 
 
+class Void(msgspec.Struct, gc=False):
+    """What stands in the place of a message that was given up: its number, and nothing."""
+
+    id: str
+    void: bool = True
+
+
 class Number(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message's place among all that its publisher sends."""
 
@@ -79,6 +86,14 @@ def new_sid() -> str:
 def is_sid(text: str) -> bool:
     """Tell whether a text has the form of a sid."""
     return _is_sid(text) is not None
+
+
+def stamped(draft: Draft, *, ts: float, id: str | None = None) -> Message:
+    """Return the message that a draft becomes; times have milliseconds."""
+    d = draft
+    return Message(
+        d.sid, d.message, d.key, d.run, d.final, d.stall_s, d.dedupe, id=id, ts=round(ts, 3)
+    )
 
 
 def is_plain(draft: Draft) -> bool:

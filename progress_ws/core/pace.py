@@ -7,6 +7,9 @@ MEMORY_S = 4.0
 SAY_AFTER_S = 1.0
 """Before that there is nothing to say: the first steps of a job are seldom like the others."""
 
+SHORTEST_S = 1e-6
+"""What comes closer after the last sample waits for the next; a quotient must stay finite."""
+
 
 class Pace:
     """A smoothed rate.
@@ -30,7 +33,7 @@ class Pace:
             self._current, self._rate = current, 0.0
             return
         passed_s = now_s - self._sampled_s
-        if passed_s <= 0:
+        if passed_s < SHORTEST_S:
             return
         latest = (current - self._current) / passed_s
         weight = max(1 - exp(-passed_s / MEMORY_S), passed_s / (now_s - self._begun_s))

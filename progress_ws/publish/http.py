@@ -57,14 +57,14 @@ class HttpLink:
         So what was given up needs no void: it is left out, and its id is empty.
         """
         members = [
-            entry.text if entry.draft.dedupe else codec.with_field(entry.text, "dedupe", id_)
+            msgspec.structs.replace(entry.draft, dedupe=entry.draft.dedupe or id_)
             for entry, id_ in zip(batch.entries, batch.ids, strict=True)
             if not entry.is_given_up
         ]
         if not members:
             return [""] * len(batch.ids)
         kept = [not entry.is_given_up for entry in batch.entries]
-        body = b"[%b]" % b",".join(members)
+        body = codec.encode(members)
         try:
             async with self._session.post(
                 self._url, data=body, headers={"Content-Type": "application/json"}

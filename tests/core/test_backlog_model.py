@@ -142,7 +142,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_nobody_wants_is_held_no_longer(self) -> None:
-        assert all(entry.text == b"" for entry in self.voids)
+        assert all(bytes(entry.draft.message) == b"" for entry in self.voids)
 
     def teardown(self) -> None:
         """Empty at last, it has all its room again."""
@@ -184,7 +184,7 @@ class BacklogMachine(RuleBasedStateMachine):
     def _bytes(self) -> int:
         """What is held: of a void its overhead only."""
         void = Entry(draft("x"), ts=1.0)
-        overhead = void.size - len(void.text)
+        overhead = void.size - len(void.draft.message)
         return sum(overhead if e in self.voids else self.sizes[e] for e in self._unconfirmed())
 
     def _forsake(self, entry: Entry) -> None:

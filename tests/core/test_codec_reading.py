@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from progress_ws import InvalidMessage
 from progress_ws.core import codec
-from progress_ws.core.message import Draft, Message, Numbered
+from progress_ws.core.message import Draft, Message, Numbered, stamped
 from tests.core.making import LIMIT, SID, body, nested, texts, values, without
 
 FIELDS = {
@@ -303,7 +303,7 @@ def test_what_crosses_the_exchange_may_hold_more() -> None:
 def test_a_request_is_made_of_drafts_a_number_in_it_means_nothing() -> None:
     (draft,) = codec.decode_drafts(body(id="p-1", ts="yesterday"), max_message_bytes=LIMIT)
     assert type(draft) is Draft
-    assert b"p-1" not in codec.encode_draft(draft, ts=1)
+    assert b"p-1" not in codec.encode(stamped(draft, ts=1))
 
 
 # -- sizes, as JSON texts of others measure -----------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from progress_ws import InvalidMessage
 from progress_ws.core import codec
-from progress_ws.core.message import Message
+from progress_ws.core.message import Message, stamped
 from tests.core.making import LIMIT, SID, draft, nested, values
 
 NASTY = [
@@ -36,19 +36,19 @@ def read_back(body: bytes) -> Any:
 
 @given(values)
 def test_any_json_value_survives_the_way_from_a_publisher_to_a_browser(value: Any) -> None:
-    body = codec.encode_draft(draft(value), ts=1.0)
+    body = codec.encode(stamped(draft(value), ts=1.0))
     assert read_back(body) == value
 
 
 @given(values)
 def test_the_bytes_are_json_to_every_other_reader(value: Any) -> None:
-    read = json.loads(codec.encode_draft(draft(value), ts=1700000000.25))
+    read = json.loads(codec.encode(stamped(draft(value), ts=1700000000.25)))
     assert read == {"sid": SID, "message": value, "ts": 1700000000.25}
 
 
 @pytest.mark.parametrize("text", [*NASTY, "中" * 21845])
 def test_any_string_survives_byte_for_byte(text: str) -> None:
-    body = codec.encode_draft(draft(text), ts=1.0)
+    body = codec.encode(stamped(draft(text), ts=1.0))
     assert read_back(body) == text
     (message,) = codec.decode_body(body, max_message_bytes=LIMIT)
     assert isinstance(message, Message)
@@ -57,29 +57,29 @@ def test_any_string_survives_byte_for_byte(text: str) -> None:
 
 def test_every_field_is_written_under_its_own_name() -> None:
     fields = {"key": "k", "run": "r", "final": True, "stall_s": 2.5, "dedupe": "d"}
-    written = json.loads(codec.encode_draft(draft("v", **fields), ts=3.0))
+    written = json.loads(codec.encode(stamped(draft("v", **fields), ts=3.0)))
     assert written == {"sid": SID, "message": "v", "ts": 3.0, **fields}
 
 
 def test_what_does_not_apply_is_not_written() -> None:
-    assert json.loads(codec.encode_draft(draft(final=False), ts=1)).keys() == {
+    assert json.loads(codec.encode(stamped(draft(final=False), ts=1))).keys() == {
         "sid",
         "message",
         "ts",
     }
 
 
-def test_a_field_is_added_to_what_is_encoded_already() -> None:
-    text = codec.with_field(codec.encode_draft(draft("}"), ts=1.0), "id", "p-1")
-    assert json.loads(text) == {"sid": SID, "message": "}", "ts": 1.0, "id": "p-1"}
+def test_a_message_has_a_number_and_a_time_of_milliseconds() -> None:
+    written = json.loads(codec.encode(stamped(draft("}"), ts=1.00049, id="p-1")))
+    assert written == {"sid": SID, "message": "}", "ts": 1.0, "id": "p-1"}
 
 
 def test_numbers_that_json_lacks_become_null() -> None:
-    assert read_back(codec.encode_draft(draft([math.nan, math.inf, 1]), ts=1)) == [None, None, 1]
+    assert read_back(codec.encode(stamped(draft([math.nan, math.inf, 1]), ts=1))) == [None, None, 1]
 
 
 def test_a_whole_number_of_any_size_is_kept() -> None:
-    assert read_back(codec.encode_draft(draft(10**1000), ts=1)) == 10**1000
+    assert read_back(codec.encode(stamped(draft(10**1000), ts=1))) == 10**1000
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_whole_number_of_any_size_is_kept() -> None:
 def test_what_python_has_and_json_has_not_becomes_what_one_expects(
     value: object, as_json: object
 ) -> None:
-    assert read_back(codec.encode_draft(draft(value), ts=1)) == as_json
+    assert read_back(codec.encode(stamped(draft(value), ts=1))) == as_json
 
 
 def cyclic() -> list[Any]:

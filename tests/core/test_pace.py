@@ -1,7 +1,7 @@
 """Rates and times left: smooth, unknown until there is something to say, and never negative."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from progress_ws.core.pace import MEMORY_S, SAY_AFTER_S, Pace
@@ -66,6 +66,7 @@ def test_more_than_there_is_leaves_nothing() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e12, 1e12))), st.none() | st.floats(-1e9, 1e9)
 )
+@example([(0.0, -1.0), (2.2e-309, 0.0), (1.0, 0.0)], None)
 def test_nothing_is_ever_below_zero(steps: list[tuple[float, float]], total: float | None) -> None:
     pace = paced(*steps)
     assert pace.rate is None or pace.rate > 0
