@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -14,6 +15,8 @@ _ENTRY_OVERHEAD_BYTES = 640
 _NO_VALUE = msgspec.Raw()
 _MEMBER_BYTES, _ESCAPED_BYTES = 250, 6
 """What the names of all fields, id, time and punctuation take; and any character of a text."""
+
+_size = attrgetter("size")
 
 Settle = Callable[[str | ProgressError], None]
 """Called once: with the message's id when the broker has it, or with the reason why not."""
@@ -39,25 +42,30 @@ class Entry:
     def text_bytes(self) -> int:
         """At most so long is the text that goes to the wire."""
         draft = self.draft
+        size = len(draft.message) + len(draft.sid) + _MEMBER_BYTES
+        if draft.key is None and draft.dedupe is None:
+            return size
         names = (draft.key, draft.run, draft.dedupe)
-        escaped = sum(_ESCAPED_BYTES * len(name) for name in names if name is not None)
-        return len(draft.message) + len(draft.sid) + escaped + _MEMBER_BYTES
+        return size + sum(_ESCAPED_BYTES * len(name) for name in names if name is not None)
 
 
 class Batch:
-    """Entries that go to the wire as one AMQP message, under consecutive numbers."""
+    """Entries that go to the wire as one AMQP message, under consecutive numbers.
 
-    __slots__ = ("entries", "first_seq", "publisher")
+    Attributes:
+        entries: in order.
+        publisher: whose numbers they are.
+        first_seq: the first one.
+        ids: of the entries.
+    """
+
+    __slots__ = ("entries", "first_seq", "ids", "publisher")
 
     def __init__(self, entries: list[Entry], *, publisher: str, first_seq: int) -> None:
         self.entries = entries
         self.publisher = publisher
         self.first_seq = first_seq
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids of the entries, in order."""
-        return [f"{self.publisher}-{self.first_seq + i}" for i in range(len(self.entries))]
+        self.ids = [f"{publisher}-{seq}" for seq in range(first_seq, first_seq + len(entries))]
 
     def body(self) -> bytes:
         """Encode as one message, or as an array of several."""
@@ -161,7 +169,8 @@ class Backlog:
         last_seq = batch.first_seq + len(batch.entries) - 1
         self.last_confirmed = max(self.last_confirmed, last_seq)
         for entry, id_ in zip(batch.entries, ids, strict=True):
-            _tell(entry, id_)
+            if entry.settle is not None:
+                _tell(entry, id_)
 
     def refuse(self, batch: Batch, flaw: InvalidMessage) -> None:
         """The other side will never take this batch: find the culprit, drop it, keep the rest."""
@@ -225,8 +234,9 @@ class Backlog:
     def _land(self, batch: Batch) -> None:
         self._flight.remove(batch)
         self._unconfirmed -= len(batch.entries)
-        self._given_up -= sum(entry.is_given_up for entry in batch.entries)
-        self._bytes -= sum(entry.size for entry in batch.entries)
+        if self._given_up:
+            self._given_up -= sum(entry.is_given_up for entry in batch.entries)
+        self._bytes -= sum(map(_size, batch.entries))
 
 
 def _tell(entry: Entry, outcome: str | ProgressError) -> None:
