@@ -48,8 +48,12 @@ Item = Numbered | Message | InvalidMessage
 T = TypeVar("T")
 D = TypeVar("D", bound=Draft)
 
-encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
 """Encode a value as JSON. NaN and the infinities, which JSON lacks, become null."""
+encode_into = _encoder.encode_into
+"""Encode a value into a bytearray. What `encode` returns may take half as much memory again, for it
+grows as it is written: too much for what is kept for long."""
 
 
 def decode(text: bytes | str, type: type[T]) -> T:

@@ -22,6 +22,7 @@ from itertools import takewhile
 from operator import attrgetter
 from sys import getsizeof
 
+from progress_ws.core import codec
 from progress_ws.core.lanes import Entry, Lane
 from progress_ws.core.message import Message, Number, supersedes
 
@@ -32,7 +33,7 @@ AT_ONCE = 16
 ALIASES_MAX = 8
 EVICTED_MAX = 16
 ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 490, 320, 250, 800
-ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 80, 250, 49
+TEXT_BYTES, ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 260, 80, 250, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
@@ -102,16 +103,15 @@ class Session:
         """
         newest: dict[str, Entry] = {}
         for entry in entries:
-            if entry.number is not None:
-                newest[entry.number.publisher] = entry  # numbers rise
+            if entry.publisher is not None:
+                newest[entry.publisher] = entry  # numbers rise
             else:
                 self.note_lost(entry.arrived_s)
             if entry.ordinal > self.edge:
                 self.edge = entry.ordinal
         evicted, known = self._evicted, len(self._evicted)
         for publisher, entry in newest.items():
-            assert entry.number is not None
-            seq, arrived_s = entry.number.seq, entry.arrived_s
+            seq, arrived_s = entry.seq, entry.arrived_s
             if (before := evicted.pop(publisher, None)) is not None:
                 # Final messages go last, so the one before may be the later one.
                 seq, arrived_s = max(before[0], seq), max(before[1], arrived_s)
@@ -189,6 +189,7 @@ class History:
         self._ordinary = Queue(attrgetter("ordinary"))
         self._finals = Queue(attrgetter("finals"))
         self._count = 0
+        self._buffer = bytearray()
         self._unsure_s = LONG_AGO
         self._edge = 0
         self.ordinal = 0
@@ -254,14 +255,23 @@ class History:
             session = Session(sid, unsure_s=self._unsure_s, edge=self._edge)
             self._sessions[sid] = session
             self.size += session.size
-        size, final = measure(message), bool(message.final)
-        entry = Entry(message, message.dedupe, final, number, ordinal, arrived_s, size)
-        if message.key is not None or message.dedupe is not None or number is None:
+        lane = session.ordinary
+        if message.key is None and message.dedupe is None and number is not None:
+            codec.encode_into(message, self._buffer)
+            text = bytes(self._buffer)
+            size = TEXT_BYTES + len(text)
+            entry = Entry(text, number.publisher, number.seq, ordinal, arrived_s, size)
+        else:
+            size = measure(message)
+            publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
+            entry = Entry(message, publisher, seq, ordinal, arrived_s, size)
             self._name(session, entry, message)
-        lane = session.finals if final else session.ordinary
+        if message.final:
+            entry.final = True
+            lane = session.finals
         lane.entries.append(entry)
         if not lane.is_queued:
-            (self._finals if final else self._ordinary).put(session, ordinal)
+            (self._finals if entry.final else self._ordinary).put(session, ordinal)
         session.latest = ordinal
         session.size += size
         self.size += size
@@ -279,7 +289,7 @@ class History:
         """Give what is retained without an id and says the same as this message."""
         session = self._sessions.get(message.sid)
         alike = session.unnumbered.get(bytes(message.message), ()) if session is not None else ()
-        return (e for e in alike if e.message is not None and e.message.key == message.key)
+        return (e for e in alike if (m := e.message) is not None and m.key == message.key)
 
     def note_lost(self, sid: str, arrived_s: float) -> None:
         """Remember that a message of a sid was lost on its way here."""
@@ -305,8 +315,9 @@ class History:
                 self._replace(session, older)
             session.keys[message.key] = entry
         if message.dedupe is not None:
+            entry.dedupe = message.dedupe
             session.names[message.dedupe] = entry
-        if entry.number is None:
+        if entry.publisher is None:
             session.unnumbered.setdefault(bytes(message.message), []).append(entry)
 
     def _replace(self, session: Session, entry: Entry) -> None:
@@ -336,7 +347,7 @@ class History:
         self._count -= len(dropped)
         messages = dropped
         if session.keys or session.names or session.unnumbered:
-            messages = [entry for entry in dropped if entry.message is not None]
+            messages = [entry for entry in dropped if entry.kept is not None]
         grown = session.note_evicted(messages)
         self._resize(session, grown - sum(map(_size, dropped)))
         if messages is not dropped:
@@ -350,18 +361,20 @@ class History:
 
     def _forget(self, session: Session, entry: Entry) -> None:
         """Let an entry be found no more."""
-        if entry.message is not None:
+        if entry.kept is not None:
             self._strip(session, entry)
         if entry.dedupe is not None and session.names.get(entry.dedupe) is entry:
             del session.names[entry.dedupe]
 
     def _strip(self, session: Session, entry: Entry) -> None:
         """Free the message of an entry."""
-        message, entry.message = entry.message, None
+        message, entry.kept = entry.kept, None
+        if isinstance(message, bytes):
+            return
         assert message is not None
         if message.key is not None and session.keys.get(message.key) is entry:
             del session.keys[message.key]
-        if entry.number is None:
+        if entry.publisher is None:
             text = bytes(message.message)
             session.unnumbered[text].remove(entry)
             if not session.unnumbered[text]:

@@ -6,6 +6,7 @@ from operator import attrgetter
 
 import msgspec
 
+from progress_ws.core import codec
 from progress_ws.core.message import Message, Number
 
 _ordinal = attrgetter("ordinal")
@@ -13,36 +14,55 @@ _SLACK = 32
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
-    """One retained message. There are very many: made quickly, and of no concern to the collector.
+    """One retained message.
+
+    There are very many, and each of their objects is a piece of memory that nobody has looked at
+    for long when it goes: so they are few, most messages rest as their text, and the collector is
+    not concerned.
 
     Attributes:
-        message: what is retained; None once it is replaced, while its `dedupe` is still needed.
-        dedupe: the name under which a repetition is recognised.
-        final: the last one of its run.
-        number: its id, taken apart; None for an unnumbered one.
+        kept: the message, or its text as it crosses the exchange; None once it is replaced, while
+            its `dedupe` is still needed.
+        publisher: whose number it has; None: it has none.
+        seq: the number.
         ordinal: its place among all that came in.
         arrived_s: when it came in, by the node's clock; never later than it really did.
         size: measured bytes.
+        final: the last one of its run.
+        dedupe: the name under which a repetition is recognised.
         aliases: the ids of its repetitions.
         gone: it is retained no more; its lane sweeps it out when it comes to it.
     """
 
-    message: Message | None
-    dedupe: str | None
-    final: bool
-    number: Number | None
+    kept: Message | bytes | None
+    publisher: str | None
+    seq: int
     ordinal: int
     arrived_s: float
     size: int
+    final: bool = False
+    dedupe: str | None = None
     aliases: tuple[Number, ...] = ()
     gone: bool = False
 
+    @property
+    def message(self) -> Message | None:
+        """What is retained."""
+        kept = self.kept
+        return codec.decode(kept, Message) if isinstance(kept, bytes) else kept
+
+    @property
+    def number(self) -> Number | None:
+        """Its id, taken apart; None for an unnumbered one."""
+        return None if self.publisher is None else Number(self.publisher, self.seq)
+
     def is_covered(self, positions: dict[str, int]) -> bool:
         """Tell whether a browser at these positions has seen it, under any of its names."""
-        if self.number is None:
+        if self.publisher is None:
             return False
-        names = (self.number, *self.aliases)
-        return any(positions.get(name.publisher, 0) >= name.seq for name in names)
+        return positions.get(self.publisher, 0) >= self.seq or any(
+            positions.get(name.publisher, 0) >= name.seq for name in self.aliases
+        )
 
 
 class Lane:
@@ -77,7 +97,7 @@ class Lane:
     def take_out(self, entry: Entry) -> None:
         """Mark an entry; wherever it stands."""
         entry.gone = True
-        entry.aliases, entry.number = (), None  # it stays for a while
+        entry.aliases, entry.publisher = (), None  # it stays for a while
         self._gone += 1
         if 2 * self._gone > len(self.entries) + _SLACK:
             self.entries = [each for each in self.entries if not each.gone]

@@ -70,9 +70,10 @@ class Replay:
             if room <= 0 or not (self._is_live or entry.ordinal <= self._latest):
                 return taken
             self._cursor = entry.ordinal
-            if entry.message is not None and not entry.is_covered(self._positions):
-                taken.append(Update(entry.message, replay=True))
-                room -= len(entry.message.message) + FRAME_OVERHEAD_BYTES
+            if entry.is_covered(self._positions) or (message := entry.message) is None:
+                continue
+            taken.append(Update(message, replay=True))
+            room -= len(message.message) + FRAME_OVERHEAD_BYTES
         if self._latest > max(self._cursor, self._edge):  # it came, and went before it was read
             self.lost = True
             self._edge = self._latest
