@@ -30,7 +30,7 @@ from progress_ws.errors import InvalidMessage, PublishError
 log = logging.getLogger("progress_ws")
 
 OPEN_TIMEOUT_S = 10.0
-SILENCE_S = 0.5
+SILENCE_S = 1.0
 """After so long without anything to send the last number is said once more: were the messages just
 before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0

@@ -1,8 +1,6 @@
 """Latency from the call that publishes to the browser's frame, at a steady rate."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import NamedTuple
 
 from tests.bench.bench import Bench, Make
@@ -80,7 +78,7 @@ def measured(bench: Bench, line: Line) -> Row:
     publishers = bench.scale(PUBLISHERS, FEW)
     load, publisher = bench.crowd(system), line.publishing(system, publishers)
     seconds = bench.scale(5, 2)
-    publisher.ask(json.dumps(asdict(Order(line.rate, rate=line.rate))))  # warm
+    deliver(system, load, publisher, Order(line.rate, rate=line.rate))  # warm
     orders = [Order(line.rate * seconds, rate=line.rate, seed=n) for n in range(bench.rounds)]
     runs = [deliver(system, load, publisher, order) for order in orders]
     return row(system, runs, f"{system.name}, {line.how}")
