@@ -3,8 +3,8 @@
 PYTHON := .venv/bin/python
 # Tests mostly wait, so three at a time keep two cores busy; those of one file stay together.
 PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
-# What these try does not depend on the broker's version.
-ABOVE_THE_BROKER := --ignore=tests/adapters --ignore=tests/demo --ignore=tests/recipes
+# What is built upon these does not depend on the broker's version.
+AT_THE_BROKER := tests/broker tests/system/test_rights.py tests/faults/test_rabbitmq_cluster.py
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-all bench check format client lock clean
 
@@ -23,12 +23,13 @@ test:  ## run the tests, in minutes, against real parts
 	@deploy/install.sh test
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# Two at a time: what is measured in a fault's seconds needs room.
-test-all:  ## run the long fault and load tests, too, and what needs a broker also with RabbitMQ 4
+# The slow ones two at a time: what is measured in a fault's seconds needs room. 5: ARGS left none.
+test-all:  ## run the long fault and load tests, too, and what talks to a broker also with RabbitMQ 4
 	@deploy/install.sh test-all
-	$(PYTEST) -n 2 $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS) || test $$? = 5
+	$(PYTEST) -m slow -n 2 $(ARGS) || test $$? = 5
 	@deploy/trixie.sh look >/dev/null || { echo "Skipped: the tests against RabbitMQ 4."; exit 0; }; \
-		set -x; $(PYTEST) -n 2 --rabbitmq=4 -m "broker and not browser" $(ABOVE_THE_BROKER) $(ARGS)
+		set -x; $(PYTEST) -n 2 --rabbitmq=4 -m "broker and not browser" $(AT_THE_BROKER) $(ARGS) || test $$? = 5
 
 bench:  ## measure ours beside its peers, in one run; a glance: make bench ARGS=--quick
 	@deploy/install.sh bench
