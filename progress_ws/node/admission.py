@@ -33,6 +33,7 @@ class Turnstile:
     """Lets a few through in a turn of the loop; messages pass between.
 
     When a proxy restarts, some thousand connections end in the same turn, and come back in one.
+    What waits is bounded by the connections: each waits once for its head, and once for its end.
     """
 
     def __init__(self) -> None:

@@ -124,7 +124,7 @@ class PacedSite(web.BaseSite):
     async def _bind(self) -> list[socket.socket]:
         """Listen on every address of the host."""
         found = await asyncio.get_running_loop().getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         sockets: list[socket.socket] = []
         try:
