@@ -16,8 +16,7 @@ more sessions.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from heapq import heappop, heappush, heapreplace, merge
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from operator import attrgetter
 from sys import getsizeof
@@ -25,151 +24,19 @@ from sys import getsizeof
 from progress_ws.core import codec
 from progress_ws.core.lanes import Entry, Lane
 from progress_ws.core.message import Message, Number, supersedes
+from progress_ws.core.session import LONG_AGO, Queue, Session
 
 SHARE = 8
 """No session gets more than one part in so many of the bytes."""
 AT_ONCE = 16
 """One part in so many of the places goes at once."""
 ALIASES_MAX = 8
-EVICTED_MAX = 16
-ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES, SESSION_BYTES = 490, 320, 250, 800
-TEXT_BYTES, ALIAS_BYTES, EVICTED_BYTES, ASCII_BYTES = 260, 80, 250, 49
+ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES = 490, 320, 250
+TEXT_BYTES, ALIAS_BYTES, ASCII_BYTES = 260, 80, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
 
-LONG_AGO = float("-inf")
-
-_ordinal, _size = attrgetter("ordinal"), attrgetter("size")
-
-
-class Session:
-    """What is retained of one sid, and what of it is gone.
-
-    Attributes:
-        ordinary: its entries, but for the final ones.
-        finals: those, which go last.
-        keys: the entry of each key.
-        names: the entry of each `dedupe`.
-        sid: whose it is.
-        unnumbered: entries without an id, by their text.
-        size: measured bytes of all of it.
-        edge: the last place of which anything is gone.
-        latest: the last place of all.
-    """
-
-    __slots__ = (
-        "_evicted",
-        "_unsure_s",
-        "edge",
-        "finals",
-        "keys",
-        "latest",
-        "names",
-        "ordinary",
-        "sid",
-        "size",
-        "unnumbered",
-    )
-
-    def __init__(self, sid: str, *, unsure_s: float, edge: int) -> None:
-        """`unsure_s`: of what arrived until then, anything may be gone."""
-        self.sid = sid
-        self.ordinary, self.finals = Lane(), Lane()
-        self.keys: dict[str, Entry] = {}
-        self.names: dict[str, Entry] = {}
-        self.unnumbered: dict[bytes, list[Entry]] = {}
-        self.size = SESSION_BYTES
-        self.edge = edge
-        self.latest = 0
-        self._evicted: dict[str, tuple[int, float]] = {}
-        self._unsure_s = unsure_s
-
-    def after(self, ordinal: int) -> Iterator[Entry]:
-        """Give its entries beyond a place, in order; not to be used across a change."""
-        return merge(self.ordinary.after(ordinal), self.finals.after(ordinal), key=_ordinal)
-
-    def first_to_go(self) -> tuple[Lane, Entry] | None:
-        """Return the oldest entry that is not final, else the oldest final one, and its lane."""
-        for lane in (self.ordinary, self.finals):
-            if (first := lane.first()) is not None:
-                return lane, first
-        return None
-
-    def note_evicted(self, entries: Iterable[Entry]) -> int:
-        """Remember that messages are gone, so that nobody is told that nothing is missing.
-
-        Returns:
-            how many bytes more that takes.
-        """
-        newest: dict[str, Entry] = {}
-        for entry in entries:
-            if entry.publisher is not None:
-                newest[entry.publisher] = entry  # numbers rise
-            else:
-                self.note_lost(entry.arrived_s)
-            if entry.ordinal > self.edge:
-                self.edge = entry.ordinal
-        evicted, known = self._evicted, len(self._evicted)
-        for publisher, entry in newest.items():
-            seq, arrived_s = entry.seq, entry.arrived_s
-            if (before := evicted.pop(publisher, None)) is not None:
-                # Final messages go last, so the one before may be the later one.
-                seq, arrived_s = max(before[0], seq), max(before[1], arrived_s)
-            evicted[publisher] = seq, arrived_s
-        while len(evicted) > EVICTED_MAX:
-            _, arrived_s = evicted.pop(next(iter(evicted)))
-            self.note_lost(arrived_s)
-        return EVICTED_BYTES * (len(evicted) - known)
-
-    def note_lost(self, arrived_s: float) -> None:
-        """Remember that something that arrived then is not here."""
-        self._unsure_s = max(self._unsure_s, arrived_s)
-
-    def unsure_s(self) -> float:
-        """Return until when anything that arrived may be gone, whoever sent it."""
-        return max((self._unsure_s, *(arrived_s for _, arrived_s in self._evicted.values())))
-
-    def is_whole(self, since_s: float, positions: dict[str, int]) -> bool:
-        """Tell whether nothing is gone that arrived since then and lies beyond the positions."""
-        return since_s > self._unsure_s and not any(
-            arrived_s >= since_s and positions.get(publisher, 0) < seq
-            for publisher, (seq, arrived_s) in self._evicted.items()
-        )
-
-
-class Queue:
-    """Sessions by the place of the oldest entry of one of their lanes.
-
-    What is taken out of a lane meanwhile makes its oldest entry younger, never older: so a session
-    may be found too early, and is then put where it belongs.
-    """
-
-    def __init__(self, lane: Callable[[Session], Lane]) -> None:
-        """`lane`: returns which of a session's."""
-        self._lane = lane
-        self._heap: list[tuple[int, Session]] = []
-
-    def put(self, session: Session, ordinal: int) -> None:
-        """Add a session whose lane begins at this place, unless it is known."""
-        lane = self._lane(session)
-        if not lane.is_queued:
-            lane.is_queued = True
-            heappush(self._heap, (ordinal, session))
-
-    def first(self) -> tuple[Session, Lane, Entry] | None:
-        """Return the oldest entry of all, with its lane and session."""
-        heap = self._heap
-        while heap:
-            ordinal, session = heap[0]
-            lane = self._lane(session)
-            if (entry := lane.first()) is None:
-                lane.is_queued = False
-                heappop(heap)
-            elif entry.ordinal > ordinal:
-                heapreplace(heap, (entry.ordinal, session))
-            else:
-                return session, lane, entry
-        return None
+_size = attrgetter("size")
 
 
 class History:
@@ -209,10 +76,10 @@ class History:
         self.expire()
         return self._sessions.get(sid)
 
-    def edge(self, sid: str) -> int:
-        """Return the last place of which anything of a sid may be gone."""
+    def edges(self, sid: str) -> tuple[int, int]:
+        """Return up to which places anything of a sid may be gone; see `Session.edges`."""
         session = self._sessions.get(sid)
-        return self._edge if session is None else session.edge
+        return (self._edge, self._edge) if session is None else session.edges
 
     def is_whole(self, sid: str, since_s: float, positions: dict[str, int]) -> bool:
         """Tell whether nothing of a sid is gone that arrived since then, beyond the positions."""
@@ -348,14 +215,14 @@ class History:
         messages = dropped
         if session.keys or session.names or session.unnumbered:
             messages = [entry for entry in dropped if entry.kept is not None]
-        grown = session.note_evicted(messages)
+        grown = session.note_evicted(lane, messages)
         self._resize(session, grown - sum(map(_size, dropped)))
         if messages is not dropped:
             for entry in dropped:
                 self._forget(session, entry)
         if session.first_to_go() is None:
             self._unsure_s = max(self._unsure_s, session.unsure_s())
-            self._edge = max(self._edge, session.edge)
+            self._edge = max(self._edge, *session.edges)
             self.size -= session.size
             del self._sessions[session.sid]
 

@@ -71,13 +71,15 @@ class Lane:
     What is taken out amid the others is only marked, and swept when it is the most.
 
     Attributes:
+        edge: up to this place messages are gone.
         entries: those that are there, and marked ones.
         is_queued: a `Queue` knows of them.
     """
 
-    __slots__ = ("_gone", "entries", "is_queued")
+    __slots__ = ("_gone", "edge", "entries", "is_queued")
 
-    def __init__(self) -> None:
+    def __init__(self, edge: int) -> None:
+        self.edge = edge
         self.entries: list[Entry] = []
         self.is_queued = False
         self._gone = 0

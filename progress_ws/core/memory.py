@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 
-from progress_ws.core.history import LONG_AGO, History
+from progress_ws.core.history import History
 from progress_ws.core.holes import HOLES_MAX, Holes
 from progress_ws.core.hub import Hub
 from progress_ws.core.message import Message, Number, Numbered
 from progress_ws.core.numbers import Numbers
 from progress_ws.core.replay import Replay
+from progress_ws.core.session import LONG_AGO
 from progress_ws.core.silence import Silence, Stall
 
 MARGIN_S = 60.0

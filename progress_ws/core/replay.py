@@ -47,7 +47,8 @@ class Replay:
         self._cursor = 0
         session = history.session(sid)
         self._latest = 0 if session is None else session.latest
-        self._edge = history.edge(sid)
+        self._edges = history.edges(sid)
+        self._is_known = session is not None
         self._stalled = stalled
         self._is_live = is_live
         self._told: set[tuple[str, float]] = set()
@@ -62,9 +63,11 @@ class Replay:
 
     def _messages(self, room: int) -> list[Update]:
         session = self._history.session(self.sid)
-        if session is not None and session.edge > max(self._cursor, self._edge):
+        self._is_known = self._is_known or session is not None
+        edges = self._history.edges(self.sid) if self._is_known else self._edges
+        if any(now > max(self._cursor, then) for now, then in zip(edges, self._edges, strict=True)):
             self.lost = True
-            self._edge = session.edge
+        self._edges = edges
         taken: list[Update] = []
         for entry in session.after(self._cursor) if session is not None else ():
             if room <= 0 or not (self._is_live or entry.ordinal <= self._latest):
@@ -74,9 +77,9 @@ class Replay:
                 continue
             taken.append(Update(message, replay=True))
             room -= len(message.message) + FRAME_OVERHEAD_BYTES
-        if self._latest > max(self._cursor, self._edge):  # it came, and went before it was read
+        if self._latest > max(self._cursor, *edges):  # it came, and was never retained
             self.lost = True
-            self._edge = self._latest
+            self._edges = self._latest, self._latest
         return taken
 
     def _stalls(self, room: int) -> Iterator[bytes]:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from progress_ws.core.history import ALIASES_MAX, EVICTED_MAX, History
+from progress_ws.core.history import ALIASES_MAX, History
 from progress_ws.core.message import Number, parse_id
+from progress_ws.core.session import EVICTED_MAX
 from tests.core.making import SID, message
 
 OTHER = "o" * 22

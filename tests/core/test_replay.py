@@ -159,3 +159,27 @@ def test_what_is_gone_of_another_session_is_nothing_to_it() -> None:
     for seq in range(2, 60):
         store.add(seq, "x" * 500, sid=OTHER)
     assert (seqs(replay), replay.lost) == ([1], False)
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["nothing is left", "something is left"])
+def test_a_final_message_that_goes_unread_is_missed_though_later_ones_went_before(
+    others: int,
+) -> None:
+    """It goes last, so what is known to be gone lies behind it already."""
+    store = Store(max_bytes=80_000)
+    store.add(1, key="k", final=True)
+    store.now_s += 200
+    for seq in range(2, 60):
+        store.add(seq, "x" * 500)
+    replay = store.replay()
+    store.now_s += 301 - 200 * others
+    assert 1 not in seqs(replay)
+    assert replay.lost
+
+
+def test_what_goes_of_other_sessions_is_no_loss(store: Store) -> None:
+    replay = store.replay()
+    store.history.add(message(1, sid=OTHER, id="q-1"), number=Number("q", 1), arrived_s=store.now_s)
+    store.now_s += 301
+    store.history.expire()
+    assert (seqs(replay), replay.lost) == ([], False)
