@@ -19,7 +19,7 @@ from tests.support.server import serving
 if TYPE_CHECKING:
     import asyncio
 
-    from playwright.async_api import BrowserContext
+    from playwright.async_api import BrowserContext, Route
 
 pytestmark = [pytest.mark.browser, pytest.mark.nginx, pytest.mark.broker, pytest.mark.slow]
 
@@ -213,7 +213,9 @@ async def test_a_job_is_cancelled_without_websocket(
         await judged([screen], [worker])
 
 
+@pytest.mark.parametrize("how", ["it fails", "it does not come"])
 async def test_the_fallback_could_not_be_loaded_at_first(
+    how: str,
     context: "BrowserContext",
     session_folder: Path,
     site: Site,
@@ -222,10 +224,18 @@ async def test_the_fallback_could_not_be_loaded_at_first(
     sid: str,
 ) -> None:
     """A browser does not ask twice for a module under one address."""
-    module = "**/client/progress-http.js*"
+    asked = 0
+
+    async def miss(route: "Route") -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await route.continue_()
+        elif how == "it fails":
+            await route.abort()
+
     async with blocked(session_folder, site, context, socket=Way(script=THROWS)) as url:
-        await context.route(module, lambda route: route.abort())
+        await context.route("**/client/progress-http.js*", miss)
         screen = await Screen.open(context, url, sid=sid)
-        await screen.since(0, "client", type="state")
-        await context.unroute(module)
         await watched(screen, site, work, judged, sid, transport="sse polling")
+        assert asked == 2
