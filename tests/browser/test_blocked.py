@@ -92,6 +92,12 @@ async def blocked(
         yield stack.enter_context(door(folder, site, *directives))
 
 
+def leaving(transport: str, *, socket: str) -> dict[str, Way]:
+    """What has to be blocked so that only this transport is left, the socket in this way."""
+    stream = {"stream": STREAM_WAYS["nginx answers 403"]} if transport == "polling" else {}
+    return {"socket": WAYS[socket]} | stream
+
+
 async def watched(
     screen: Screen, site: Site, work: Work, judged: Judge, sid: str, *, transport: str
 ) -> None:
@@ -148,9 +154,7 @@ async def test_the_node_is_killed_under_a_page_without_websocket(
     judged: Judge,
     sid: str,
 ) -> None:
-    ways = {"socket": WAYS["nginx answers 403"]}
-    if transport == "polling":
-        ways["stream"] = STREAM_WAYS["nginx answers 403"]
+    ways = leaving(transport, socket="nginx answers 403")
     async with blocked(session_folder, site, context, **ways) as url:
         screen = await Screen.open(context, url, sid=sid)
         worker = work(site.amqp_url, sid)
@@ -176,9 +180,7 @@ async def test_offline_and_online_without_websocket(
     judged: Judge,
     sid: str,
 ) -> None:
-    ways = {"socket": WAYS["the constructor throws"]}
-    if transport == "polling":
-        ways["stream"] = STREAM_WAYS["nginx answers 403"]
+    ways = leaving(transport, socket="the constructor throws")
     async with blocked(session_folder, site, context, **ways) as url:
         screen = await Screen.open(context, url, sid=sid)
         worker = work(site.amqp_url, sid)

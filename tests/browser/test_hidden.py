@@ -14,6 +14,7 @@ from tests.browser.conftest import Judge, Work
 from tests.browser.judge import seconds
 from tests.browser.screen import Screen
 from tests.browser.site import Site
+from tests.browser.worker import Worker
 from tests.support.chromium import Drawer
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
@@ -41,6 +42,28 @@ async def screen(tabs: "BrowserContext", proxy: Proxy, sid: str) -> Screen:
     return await Screen.open(tabs, f"http://127.0.0.1:{proxy.port}", sid=sid)
 
 
+async def comes_back(
+    screen: Screen, drawer: Drawer, worker: Worker, judged: Judge, *, within_s: float
+) -> None:
+    """Show the tab: it is connected again in time, and sees its job to the end."""
+    shown = await drawer.show()
+    back = await screen.since(shown, "client", type="welcome")
+    assert seconds(shown, back) < within_s
+    worker.terminate()
+    await screen.shows("done")
+    await judged([screen], [worker], back_s=seconds(shown, back))
+
+
+async def shows_the_end(screen: Screen, drawer: Drawer, worker: Worker, judged: Judge) -> None:
+    """Let the job end, and show the tab: it shows that at once."""
+    worker.terminate()
+    worker.wait_end()
+    shown = await drawer.show()
+    done = await screen.shows("done")
+    assert seconds(shown, done) < AT_ONCE_S
+    await judged([screen], [worker], shown_s=seconds(shown, done))
+
+
 async def test_a_frozen_tab_shows_at_once_what_it_missed(
     screen: Screen, site: Site, work: Work, judged: Judge, sid: str
 ) -> None:
@@ -48,12 +71,7 @@ async def test_a_frozen_tab_shows_at_once_what_it_missed(
     await screen.shows("running")
     await drawer.freeze()
     await worker.says(40)
-    worker.terminate()
-    worker.wait_end()
-    shown = await drawer.show()
-    done = await screen.shows("done")
-    assert seconds(shown, done) < AT_ONCE_S
-    await judged([screen], [worker], shown_s=seconds(shown, done))
+    await shows_the_end(screen, drawer, worker, judged)
 
 
 async def test_a_frozen_tab_whose_node_died_comes_back_at_once(
@@ -65,12 +83,7 @@ async def test_a_frozen_tab_whose_node_died_comes_back_at_once(
     await drawer.freeze()
     node.kill()
     await worker.says(40)
-    shown = await drawer.show()
-    back = await screen.since(shown, "client", type="welcome")
-    assert seconds(shown, back) < AT_ONCE_S
-    worker.terminate()
-    await screen.shows("done")
-    await judged([screen], [worker], back_s=seconds(shown, back))
+    await comes_back(screen, drawer, worker, judged, within_s=AT_ONCE_S)
 
 
 async def test_a_frozen_tab_notices_within_seconds_that_its_connection_is_dead(
@@ -82,12 +95,7 @@ async def test_a_frozen_tab_notices_within_seconds_that_its_connection_is_dead(
     await drawer.freeze()
     proxy.forget()
     await worker.says(40)
-    shown = await drawer.show()
-    back = await screen.since(shown, "client", type="welcome")
-    assert seconds(shown, back) < NOTICED_S
-    worker.terminate()
-    await screen.shows("done")
-    await judged([screen], [worker], back_s=seconds(shown, back))
+    await comes_back(screen, drawer, worker, judged, within_s=NOTICED_S)
 
 
 async def test_a_hidden_tab_that_waits_comes_back_when_it_is_shown(
@@ -103,12 +111,7 @@ async def test_a_hidden_tab_that_waits_comes_back_when_it_is_shown(
 
     await eventually(waits_long, 60, what="a long wait")
     await proxy.listen()
-    shown = await drawer.show()
-    back = await screen.since(shown, "client", type="welcome")
-    assert seconds(shown, back) < AT_ONCE_S
-    worker.terminate()
-    await screen.shows("done")
-    await judged([screen], [worker], back_s=seconds(shown, back))
+    await comes_back(screen, drawer, worker, judged, within_s=AT_ONCE_S)
 
 
 @pytest.mark.timeout(300)
@@ -120,9 +123,4 @@ async def test_a_tab_is_hidden_for_minutes(
     await drawer.hide()
     hidden = time.monotonic()
     await eventually(lambda: time.monotonic() > hidden + MINUTES_S, MINUTES_S + 60)
-    worker.terminate()
-    worker.wait_end()
-    shown = await drawer.show()
-    done = await screen.shows("done")
-    assert seconds(shown, done) < AT_ONCE_S
-    await judged([screen], [worker], shown_s=seconds(shown, done))
+    await shows_the_end(screen, drawer, worker, judged)
