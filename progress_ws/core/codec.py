@@ -34,7 +34,7 @@ _RULES = {
     "ts": "a number of seconds since 1970",
 }
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
-_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
+MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _members = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -64,7 +64,7 @@ def decode(text: bytes | str, type: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(text, type=type)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise InvalidMessage(str(exc), reason="not_json") from exc
 
 
@@ -125,7 +125,7 @@ def decode_body(body: bytes, *, max_message_bytes: int) -> list[Item]:
     try:
         body.decode()
         messages = _messages.decode(body)
-    except _MALFORMED:
+    except MALFORMED:
         return _decode_members(body, max_message_bytes)
     return [_checked(message, max_message_bytes) for message in messages]
 
@@ -152,7 +152,7 @@ def decode_drafts(
     """
     if not _is_array(body):
         return [_read_draft(body, max_message_bytes, max_stall_s)]
-    members = _split(body)
+    members = split(body)
     if len(members) > MAX_MEMBERS:
         detail = f"{len(members)} messages in one request, at most {MAX_MEMBERS} are allowed"
         raise InvalidMessage(detail, reason="too_many")
@@ -178,10 +178,15 @@ def _is_array(body: bytes) -> bool:
     return body.startswith(b"[") or body.lstrip(b" \t\r\n").startswith(b"[")
 
 
-def _split(body: bytes) -> list[msgspec.Raw]:
+def split(body: bytes) -> list[msgspec.Raw]:
+    """Take an array apart.
+
+    Raises:
+        InvalidMessage: it is none.
+    """
     try:
         return _members.decode(body)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         flaw = InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
     # One member can spoil the whole for this decoder, half a surrogate pair for example. The
     # slower one of the standard library takes it, so that only that member is refused later.
@@ -194,7 +199,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 
 def _decode_members(body: bytes, max_message_bytes: int) -> list[Item]:
     try:
-        members = _split(body)
+        members = split(body)
     except InvalidMessage as exc:
         return [exc]
     return [_outcome(member, max_message_bytes) for member in members]
@@ -212,7 +217,7 @@ def _outcome(text: bytes | msgspec.Raw, limit: int) -> Item:
         flaw = exc
     try:
         member = msgspec.json.decode(text, type=_Member)
-    except _MALFORMED:
+    except MALFORMED:
         return flaw
     if member.id is not None and (number := parse_id(member.id)) is not None:
         flaw.id = member.id
@@ -234,7 +239,7 @@ def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[D]) -> D:
         # one bad byte in a text frame would cost the browser its connection (RFC 6455, 8.1).
         bytes(text).decode()
         return decoder.decode(text)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise _diagnosis(text, decoder.type) from exc
 
 
@@ -245,7 +250,7 @@ def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:
         present = _fields.decode(text)
     except msgspec.ValidationError:
         return InvalidMessage("a message is a JSON object", reason="not_an_object")
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         return InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
     for name in type.__struct_fields__:
         if name not in present:
@@ -254,7 +259,7 @@ def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:
             continue
         try:
             msgspec.json.decode(present[name], type=_TYPES[name])
-        except _MALFORMED:
+        except MALFORMED:
             return _bad(name)
     return InvalidMessage("the body is not JSON", reason="not_json")
 
@@ -264,7 +269,7 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
     if len(draft.message) > max_message_bytes and _value_bytes(draft.message) > max_message_bytes:
         detail = f"message is larger than {max_message_bytes} bytes"
         return InvalidMessage(detail, reason="too_large", field="message")
-    if len(draft.message) > 2 * MAX_DEPTH and _is_too_deep(bytes(draft.message)):
+    if len(draft.message) > 2 * MAX_DEPTH and is_too_deep(bytes(draft.message)):
         detail = f"message is nested deeper than {MAX_DEPTH} levels"
         return InvalidMessage(detail, reason="too_deep", field="message")
     if draft.key is None:
@@ -275,7 +280,7 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
     return None
 
 
-def _is_too_deep(text: bytes) -> bool:
+def is_too_deep(text: bytes) -> bool:
     """Tell whether a value is nested too deeply; its syntax has been checked."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False  # nearly always
@@ -298,7 +303,7 @@ def _value_bytes(message: msgspec.Raw) -> int:
     """
     try:
         value = msgspec.json.decode(message)
-    except (*_MALFORMED, msgspec.MsgspecError):
+    except (*MALFORMED, msgspec.MsgspecError):
         return len(message)  # a number that no float holds: it stays as it was written
     return len(value.encode()) if isinstance(value, str) else len(encode(value))
 

@@ -7,6 +7,9 @@ What is retained, and in which order it goes:
 - nothing beyond the age; for want of bytes the oldest first, final messages last;
 - no session more than its share of the bytes: past it, it loses its own oldest.
 
+A series, which is how most messages come to a busy node, is retained in one piece, in the journal;
+every other message as an entry of its session.
+
 Letting go one message costs more than to take it in, for it has long left the processor's caches.
 So some of one session go at a time, and of those the oldest first: of what is retained in all, no
 more than a sixteenth may be older than what has gone.
@@ -15,16 +18,17 @@ An operation costs the same, amortised, however many messages are retained, and 
 more sessions.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import takewhile
+from collections.abc import Callable, Container, Iterator
+from math import inf
 from operator import attrgetter
 from sys import getsizeof
 
 from progress_ws.core import codec
-from progress_ws.core.lanes import Entry, Lane
+from progress_ws.core.journal import Journal, JournalLane
+from progress_ws.core.lanes import LONG_AGO, Entry, Lane
 from progress_ws.core.message import Message, Number, supersedes
-from progress_ws.core.session import LONG_AGO, Queue, Session
+from progress_ws.core.series import Series
+from progress_ws.core.session import AnyLane, Queue, Session
 
 SHARE = 8
 """No session gets more than one part in so many of the bytes."""
@@ -35,8 +39,6 @@ ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES = 490, 320, 250
 TEXT_BYTES, ALIAS_BYTES, ASCII_BYTES = 260, 80, 49
 """What Python needs for each of these besides their texts, as measured: see
 `tests/core/test_history_bytes.py`."""
-
-_size = attrgetter("size")
 
 
 class History:
@@ -53,8 +55,10 @@ class History:
         self._max_bytes = max_bytes
         self._clock = clock
         self._sessions: dict[str, Session] = {}
-        self._ordinary = Queue(attrgetter("ordinary"))
-        self._finals = Queue(attrgetter("finals"))
+        self._journal = Journal()
+        self._journaled: Queue[JournalLane] = Queue(attrgetter("journaled"))
+        self._ordinary: Queue[Lane] = Queue(attrgetter("ordinary"))
+        self._finals: Queue[Lane] = Queue(attrgetter("finals"))
         self._count = 0
         self._buffer = bytearray()
         self._unsure_s = LONG_AGO
@@ -71,15 +75,20 @@ class History:
         """Count the sids of which something is retained."""
         return len(self._sessions)
 
+    @property
+    def sids(self) -> Container[str]:
+        """The sids of which something is retained."""
+        return self._sessions
+
     def session(self, sid: str) -> Session | None:
         """Return what is retained of a sid, if anything."""
         self.expire()
         return self._sessions.get(sid)
 
-    def edges(self, sid: str) -> tuple[int, int]:
+    def edges(self, sid: str) -> tuple[int, int, int]:
         """Return up to which places anything of a sid may be gone; see `Session.edges`."""
         session = self._sessions.get(sid)
-        return (self._edge, self._edge) if session is None else session.edges
+        return (self._edge, self._edge, self._edge) if session is None else session.edges
 
     def is_whole(self, sid: str, since_s: float, positions: dict[str, int]) -> bool:
         """Tell whether nothing of a sid is gone that arrived since then, beyond the positions."""
@@ -103,7 +112,7 @@ class History:
                 first.aliases += (number,)
                 first.size += ALIAS_BYTES
                 self._resize(session, ALIAS_BYTES)
-                self._trim(session)
+                self._trim([session])
             return False
         current = session.keys.get(message.key) if message.key is not None else None
         return current is None or current.message is None or supersedes(message, current.message)
@@ -116,12 +125,7 @@ class History:
         self.ordinal = ordinal = self.ordinal + 1
         if not self.is_on:
             return ordinal
-        sid = message.sid
-        session = self._sessions.get(sid)
-        if session is None:
-            session = Session(sid, unsure_s=self._unsure_s, edge=self._edge)
-            self._sessions[sid] = session
-            self.size += session.size
+        session = self._sessions.get(message.sid) or self._begin(message.sid)
         lane = session.ordinary
         if message.key is None and message.dedupe is None and number is not None:
             codec.encode_into(message, self._buffer)
@@ -139,13 +143,37 @@ class History:
         lane.entries.append(entry)
         if not lane.is_queued:
             (self._finals if entry.final else self._ordinary).put(session, ordinal)
-        session.latest = ordinal
         session.size += size
         self.size += size
         self._count += 1
-        if session.size > self._max_bytes // SHARE or self.size > self._max_bytes:
-            self._trim(session)
+        self._trim([session])
         return ordinal
+
+    def add_series(self, series: Series, *, number: Number, arrived_s: float) -> None:
+        """Retain the messages of a series; see `add`.
+
+        `number`: of the first one, with the one copy of its publisher's name that is kept.
+        """
+        if not self.is_on:
+            return
+        page = self._journal.add(series, after=self.ordinal, number=number, arrived_s=arrived_s)
+        self.ordinal = page.last
+        self.size += page.size
+        self._count += len(series.messages)
+        sessions, share = self._sessions, self._max_bytes // SHARE
+        grown: list[Session] = []
+        place = page.place
+        for message, size in zip(series.messages, page.sizes, strict=True):
+            session = sessions.get(message.sid) or self._begin(message.sid)
+            lane = session.journaled
+            lane.places.append(place)
+            if not lane.is_queued:
+                self._journaled.put(session, place)
+            session.size = measured = session.size + size
+            if measured > share:
+                grown.append(session)
+            place += 1
+        self._trim(grown)
 
     def current(self, sid: str, key: str) -> Entry | None:
         """Return the message of a key, if it is retained."""
@@ -169,11 +197,19 @@ class History:
     def expire(self) -> None:
         """Drop what is too old."""
         horizon_s = self._clock() - self.max_age_s
+        self._clear(self._journal.last_before(horizon_s))
         for queue in (self._ordinary, self._finals):
-            while (found := queue.first()) is not None and found[2].arrived_s < horizon_s:
-                session, lane, _ = found
-                old = takewhile(lambda entry: entry.arrived_s < horizon_s, lane.entries)
-                self._evict(session, lane, upto=deque(old, maxlen=1)[0].ordinal)
+            while (found := queue.first()) is not None:
+                first, session, lane = found
+                if (last := lane.last_before(horizon_s)) < first:
+                    break
+                self._evict(session, lane, upto=last)
+
+    def _begin(self, sid: str) -> Session:
+        session = Session(sid, self._journal, unsure_s=self._unsure_s, edge=self._edge)
+        self._sessions[sid] = session
+        self.size += session.size
+        return session
 
     def _name(self, session: Session, entry: Entry, message: Message) -> None:
         """Let an entry be found by its key, its name or its text."""
@@ -197,34 +233,58 @@ class History:
             self._resize(session, size - entry.size)
             entry.size = size
 
-    def _trim(self, session: Session) -> None:
-        """Let go of what is beyond the share of the session that grew, and beyond the bound."""
-        while session.size > self._max_bytes // SHARE and (first := session.first_to_go()):
-            lane, oldest = first
-            self._evict(session, lane, upto=_some(oldest.ordinal, session.latest))
-        while self.size > self._max_bytes and (
-            found := self._ordinary.first() or self._finals.first()
-        ):
-            session, lane, oldest = found
-            self._evict(session, lane, upto=_some(oldest.ordinal, self.ordinal))
+    def _trim(self, grown: list[Session]) -> None:
+        """Let go of what is beyond the share of sessions that grew, and beyond the bound."""
+        for session in grown:
+            while session.size > self._max_bytes // SHARE and (first := session.first_to_go()):
+                lane, oldest = first
+                self._evict(session, lane, upto=_some(oldest, session.latest))
+        if self.size > self._max_bytes and self._journal.dead:
+            self._clear(0)
+            if 4 * self._journal.dead > self._journal.size:
+                self.size -= self._journal.thin(self._needs)
+        while self.size > self._max_bytes and (found := self._oldest()) is not None:
+            oldest, session, lane = found
+            upto = _some(oldest, self.ordinal)
+            if lane is session.journaled:
+                self._clear(self._journal.end_of(oldest), upto=upto)
+            else:
+                self._evict(session, lane, upto=upto)
 
-    def _evict(self, session: Session, lane: Lane, *, upto: int) -> None:
-        """Let the entries of a lane go up to a place, and remember that they have gone."""
-        dropped = lane.drop(upto)
-        self._count -= len(dropped)
-        messages = dropped
+    def _oldest(self) -> tuple[int, Session, AnyLane] | None:
+        """Return what has to go first, its session and its lane."""
+        first, other = self._journaled.first(), self._ordinary.first()
+        if first is None or other is None:
+            return first or other or self._finals.first()
+        return first if first[0] < other[0] else other
+
+    def _clear(self, last: int, *, upto: int = 0) -> None:
+        """Let the pages go up to a place, and of the sessions that lose thereby a little more."""
+        while (found := self._journaled.first()) is not None and found[0] <= last:
+            _, session, lane = found
+            self._evict(session, lane, upto=max(last, upto))
+        self.size -= self._journal.release(inf if found is None else found[0])
+
+    def _evict(self, session: Session, lane: AnyLane, *, upto: int) -> None:
+        """Let the messages of a lane go up to a place, and remember that they have gone."""
+        gone = lane.drop(upto)
+        self._count -= gone.total
+        grown = session.note_evicted(gone)
+        session.size += grown - gone.size
+        # What is retained with others in one piece is there until all of them have gone.
+        self.size += grown if lane is session.journaled else grown - gone.size
         if session.keys or session.names or session.unnumbered:
-            messages = [entry for entry in dropped if entry.kept is not None]
-        grown = session.note_evicted(lane, messages)
-        self._resize(session, grown - sum(map(_size, dropped)))
-        if messages is not dropped:
-            for entry in dropped:
+            for entry in gone.entries:
                 self._forget(session, entry)
-        if session.first_to_go() is None:
+        if session.is_empty:
             self._unsure_s = max(self._unsure_s, session.unsure_s())
             self._edge = max(self._edge, *session.edges)
             self.size -= session.size
             del self._sessions[session.sid]
+
+    def _needs(self, sid: str, place: int) -> bool:
+        session = self._sessions.get(sid)
+        return session is not None and place in session.journaled
 
     def _forget(self, session: Session, entry: Entry) -> None:
         """Let an entry be found no more."""

@@ -1,10 +1,11 @@
 """Which outboxes are attached to which session of this node; delivery to them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from progress_ws.core.message import Message
 from progress_ws.core.outbox import Outbox, Update, stalled_frame
+from progress_ws.core.series import Plain
 from progress_ws.core.silence import Stall
 
 
@@ -26,6 +27,11 @@ class Hub:
     def sessions(self) -> int:
         """Count the sessions with at least one socket on this node."""
         return len(self._attached)
+
+    @property
+    def sids(self) -> Container[str]:
+        """Those sessions."""
+        return self._attached
 
     def attach(self, sid: str, outbox: Outbox) -> None:
         """From now on the outbox gets what is sent to the sid."""
@@ -49,6 +55,15 @@ class Hub:
         for outbox in outboxes:
             outbox.offer(update)
         self.delivered += len(outboxes)
+
+    def deliver_all(self, messages: Iterable[Plain]) -> None:
+        """Likewise for several; most of them are of no concern here."""
+        attached = self._attached
+        for plain in messages:
+            if plain.sid in attached:
+                self.deliver(plain.whole())
+            else:
+                self.discarded += 1
 
     def stalled(self, stalls: Iterable[Stall]) -> None:
         """Tell the browsers of some keys that their publishers fell silent."""

@@ -1,15 +1,19 @@
 """Retained messages in the order of their places, of which any may be taken out at any time."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
 from progress_ws.core import codec
 from progress_ws.core.message import Message, Number
 
-_ordinal = attrgetter("ordinal")
+LONG_AGO = float("-inf")
+
+_ordinal, _size = attrgetter("ordinal"), attrgetter("size")
 _SLACK = 32
 
 
@@ -65,6 +69,26 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         )
 
 
+class Gone(NamedTuple):
+    """What a lane let go.
+
+    Attributes:
+        total: how many.
+        size: their measured bytes.
+        newest: of each publisher the last number, and when it came in.
+        edge: the last place of a message; 0: none went.
+        unsure_s: when the last one came in that has no number.
+        entries: they themselves, where their keys and names have to be forgotten.
+    """
+
+    total: int
+    size: int
+    newest: dict[str, tuple[int, float]]
+    edge: int
+    unsure_s: float = LONG_AGO
+    entries: Sequence[Entry] = ()
+
+
 class Lane:
     """Entries of one session by rising place.
 
@@ -84,17 +108,25 @@ class Lane:
         self.is_queued = False
         self._gone = 0
 
-    def first(self) -> Entry | None:
-        """Return the oldest that is there."""
+    def first(self) -> int:
+        """Return the place of the oldest that is there; 0: there is none."""
         entries = self.entries
-        if not self._gone:
-            return entries[0] if entries else None
-        count = 0
-        while count < len(entries) and entries[count].gone:
-            count += 1
-        del entries[:count]
-        self._gone -= count
-        return entries[0] if entries else None
+        if self._gone:
+            count = 0
+            while count < len(entries) and entries[count].gone:
+                count += 1
+            del entries[:count]
+            self._gone -= count
+        return entries[0].ordinal if entries else 0
+
+    def last(self) -> int:
+        """Return the newest place of all; 0: there is none."""
+        return self.entries[-1].ordinal if self.entries else 0
+
+    def last_before(self, time_s: float) -> int:
+        """Return a place up to which everything came before that, and nothing of it later."""
+        old = takewhile(lambda entry: entry.arrived_s < time_s, self.entries)
+        return max((entry.ordinal for entry in old), default=0)
 
     def take_out(self, entry: Entry) -> None:
         """Mark an entry; wherever it stands."""
@@ -105,8 +137,8 @@ class Lane:
             self.entries = [each for each in self.entries if not each.gone]
             self._gone = 0
 
-    def drop(self, upto: int) -> list[Entry]:
-        """Take out everything up to a place; return what of it was there."""
+    def drop(self, upto: int) -> Gone:
+        """Take out everything up to a place."""
         entries = self.entries
         count = bisect_right(entries, upto, key=_ordinal)
         dropped = entries[:count]
@@ -114,7 +146,18 @@ class Lane:
         if self._gone:
             dropped = [entry for entry in dropped if not entry.gone]
             self._gone -= count - len(dropped)
-        return dropped
+        newest: dict[str, tuple[int, float]] = {}
+        edge, unsure_s = 0, LONG_AGO
+        for entry in dropped:
+            if entry.kept is None:
+                continue
+            edge = entry.ordinal
+            if entry.publisher is None:
+                unsure_s = max(unsure_s, entry.arrived_s)
+            else:
+                newest[entry.publisher] = entry.seq, entry.arrived_s  # numbers rise
+        self.edge = max(self.edge, edge)
+        return Gone(len(dropped), sum(map(_size, dropped)), newest, edge, unsure_s, dropped)
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""

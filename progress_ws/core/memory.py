@@ -4,17 +4,18 @@ A message comes in one of three ways: live; *recalled* from the stream, in the s
 the node catches up after a gap; or *repaired*, when a hole in one publisher's numbers was filled.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 from math import inf
 
 from progress_ws.core.history import History
 from progress_ws.core.holes import HOLES_MAX, Holes
 from progress_ws.core.hub import Hub
+from progress_ws.core.lanes import LONG_AGO
 from progress_ws.core.message import Message, Number, Numbered
 from progress_ws.core.numbers import Numbers
 from progress_ws.core.replay import Replay
-from progress_ws.core.session import LONG_AGO
+from progress_ws.core.series import Series
 from progress_ws.core.silence import Silence, Stall
 
 MARGIN_S = 60.0
@@ -112,6 +113,11 @@ class Memory:
         """Return the part of a position that this node has not reached itself."""
         return {p: seq for p, seq in (after or {}).items() if seq > self.numbers.last(p)}
 
+    @property
+    def sids(self) -> Container[str]:
+        """Sids that this node knows to be sids."""
+        return self.history.sids if self.history.is_on else self._hub.sids
+
     # -- live -------------------------------------------------------------------------------------
 
     def receive_all(self, items: Iterable[Numbered | Message]) -> None:
@@ -124,6 +130,20 @@ class Memory:
                 self._receive(item, now_s)
             elif item.message is not None:
                 self._take_in(item.message, now_s, number)
+
+    def receive_series(self, series: Series) -> None:
+        """Take a whole series that has come live; at once, where nothing is missing before it."""
+        now_s, count = self._clock(), len(series.messages)
+        number = None
+        if not self.holes:
+            number = self.numbers.follow_all(series.number, count, arrived_s=now_s)
+        if number is None:
+            publisher, first = series.number.publisher, series.number.seq
+            for seq, plain in enumerate(series.messages, first):
+                self._receive(Numbered(Number(publisher, seq), plain.whole()), now_s)
+            return
+        self.history.add_series(series, number=number, arrived_s=now_s)
+        self._hub.deliver_all(series.messages)
 
     def receive(self, item: Numbered) -> None:
         """Take what has come live under a number; behind a hole it is held back."""

@@ -69,6 +69,13 @@ class Numbers:
         self._note(line, seq, arrived_s)
         return number if line.name is publisher else Number(line.name, seq)
 
+    def follow_all(self, first: Number, count: int, *, arrived_s: float) -> Number | None:
+        """Likewise for so many numbers, one after the other."""
+        number = self.follow(first, arrived_s=arrived_s)
+        if number is not None:
+            self._lines[number.publisher].last += count - 1
+        return number
+
     def receive(self, number: Number, *, arrived_s: float) -> bool:
         """Note a number; False when it is a repetition."""
         line = self._lines.get(number.publisher)

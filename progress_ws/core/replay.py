@@ -55,7 +55,8 @@ class Replay:
 
     def await_latest(self) -> None:
         """Note that a message has just been added: the replay has to come to it."""
-        self._latest = self._history.ordinal
+        session = self._history.session(self.sid)
+        self._latest = self._history.ordinal if session is None else session.latest
 
     def take(self, room: int) -> list[Update | bytes]:
         """Return what comes next, about `room` bytes of it; nothing once it has caught up."""
@@ -79,7 +80,7 @@ class Replay:
             room -= len(message.message) + FRAME_OVERHEAD_BYTES
         if self._latest > max(self._cursor, *edges):  # it came, and was never retained
             self.lost = True
-            self._edges = self._latest, self._latest
+            self._edges = self._latest, self._latest, self._latest
         return taken
 
     def _stalls(self, room: int) -> Iterator[bytes]:

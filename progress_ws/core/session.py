@@ -1,24 +1,28 @@
 """What is retained of one sid, and the sessions in the order in which they have to give way."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush, heapreplace, merge
 from operator import attrgetter
+from typing import Generic, TypeVar
 
-from progress_ws.core.lanes import Entry, Lane
+from progress_ws.core.journal import Journal, JournalLane
+from progress_ws.core.lanes import Entry, Gone, Lane
 
 EVICTED_MAX = 16
-SESSION_BYTES, EVICTED_BYTES = 800, 250
+SESSION_BYTES, EVICTED_BYTES = 1000, 250
 """As measured: see `tests/core/test_history_bytes.py`."""
 
-LONG_AGO = float("-inf")
-
 _ordinal = attrgetter("ordinal")
+
+AnyLane = Lane | JournalLane
+L = TypeVar("L", Lane, JournalLane)
 
 
 class Session:
     """What is retained of one sid, and what of it is gone.
 
     Attributes:
+        journaled: its messages that are retained in one piece with others.
         ordinary: its entries, but for the final ones.
         finals: those, which go last.
         keys: the entry of each key.
@@ -26,15 +30,14 @@ class Session:
         sid: whose it is.
         unnumbered: entries without an id, by their text.
         size: measured bytes of all of it.
-        latest: the last place of all.
     """
 
     __slots__ = (
         "_evicted",
         "_unsure_s",
         "finals",
+        "journaled",
         "keys",
-        "latest",
         "names",
         "ordinary",
         "sid",
@@ -42,59 +45,66 @@ class Session:
         "unnumbered",
     )
 
-    def __init__(self, sid: str, *, unsure_s: float, edge: int) -> None:
+    def __init__(self, sid: str, journal: Journal, *, unsure_s: float, edge: int) -> None:
         """Be empty.
 
         Args:
             sid: whose it is.
+            journal: what is retained in one piece with others is there.
             unsure_s: of what arrived until then, anything may be gone.
             edge: likewise of what came up to this place.
         """
         self.sid = sid
+        self.journaled = JournalLane(journal, edge)
         self.ordinary, self.finals = Lane(edge), Lane(edge)
         self.keys: dict[str, Entry] = {}
         self.names: dict[str, Entry] = {}
         self.unnumbered: dict[bytes, list[Entry]] = {}
         self.size = SESSION_BYTES
-        self.latest = 0
         self._evicted: dict[str, tuple[int, float]] = {}
         self._unsure_s = unsure_s
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give its entries beyond a place, in order; not to be used across a change."""
-        return merge(self.ordinary.after(ordinal), self.finals.after(ordinal), key=_ordinal)
-
-    def first_to_go(self) -> tuple[Lane, Entry] | None:
-        """Return the oldest entry that is not final, else the oldest final one, and its lane."""
-        for lane in (self.ordinary, self.finals):
-            if (first := lane.first()) is not None:
-                return lane, first
-        return None
+        lanes = (self.journaled, self.ordinary, self.finals)
+        return merge(*(lane.after(ordinal) for lane in lanes), key=_ordinal)
 
     @property
-    def edges(self) -> tuple[int, int]:
-        """Up to which places messages are gone, of the ordinary ones and of the final ones.
+    def latest(self) -> int:
+        """Return the last place of all."""
+        return max(self.journaled.last(), self.ordinary.last(), self.finals.last())
 
-        Either only rises: of each kind the oldest go first.
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is retained."""
+        return not (self.journaled.places or self.ordinary.first() or self.finals.first())
+
+    def first_to_go(self) -> tuple[AnyLane, int] | None:
+        """Return the place of the oldest message that is not final, else of the oldest; its lane.
+
+        None: there is none.
         """
-        return self.ordinary.edge, self.finals.edge
+        ordinary: list[AnyLane] = [lane for lane in (self.journaled, self.ordinary) if lane.first()]
+        lane = min(ordinary, key=lambda lane: lane.first(), default=self.finals)
+        return (lane, first) if (first := lane.first()) else None
 
-    def note_evicted(self, lane: Lane, entries: Iterable[Entry]) -> int:
+    @property
+    def edges(self) -> tuple[int, int, int]:
+        """Up to which places messages are gone, of each kind.
+
+        They only rise: of each kind the oldest go first.
+        """
+        return self.journaled.edge, self.ordinary.edge, self.finals.edge
+
+    def note_evicted(self, gone: Gone) -> int:
         """Remember that messages are gone, so that nobody is told that nothing is missing.
 
         Returns:
             how many bytes more that takes.
         """
-        newest: dict[str, Entry] = {}
-        for entry in entries:
-            if entry.publisher is not None:
-                newest[entry.publisher] = entry  # numbers rise
-            else:
-                self.note_lost(entry.arrived_s)
-            lane.edge = entry.ordinal
+        self.note_lost(gone.unsure_s)
         evicted, known = self._evicted, len(self._evicted)
-        for publisher, entry in newest.items():
-            seq, arrived_s = entry.seq, entry.arrived_s
+        for publisher, (seq, arrived_s) in gone.newest.items():
             if (before := evicted.pop(publisher, None)) is not None:
                 # Final messages go last, so the one before may be the later one.
                 seq, arrived_s = max(before[0], seq), max(before[1], arrived_s)
@@ -120,16 +130,16 @@ class Session:
         )
 
 
-class Queue:
-    """Sessions by the place of the oldest entry of one of their lanes.
+class Queue(Generic[L]):
+    """Sessions by the place of the oldest message of one of their lanes.
 
-    What is taken out of a lane meanwhile makes its oldest entry younger, never older: so a session
-    may be found too early, and is then put where it belongs.
+    What is taken out of a lane meanwhile makes its oldest message younger, never older: so a
+    session may be found too early, and is then put where it belongs.
     """
 
-    def __init__(self, lane: Callable[[Session], Lane]) -> None:
+    def __init__(self, lane: Callable[[Session], L]) -> None:
         """`lane`: returns which of a session's."""
-        self._lane = lane
+        self._lane: Callable[[Session], L] = lane
         self._heap: list[tuple[int, Session]] = []
 
     def put(self, session: Session, ordinal: int) -> None:
@@ -139,17 +149,18 @@ class Queue:
             lane.is_queued = True
             heappush(self._heap, (ordinal, session))
 
-    def first(self) -> tuple[Session, Lane, Entry] | None:
-        """Return the oldest entry of all, with its lane and session."""
+    def first(self) -> tuple[int, Session, L] | None:
+        """Return the oldest place of all, with its session and lane."""
         heap = self._heap
         while heap:
             ordinal, session = heap[0]
             lane = self._lane(session)
-            if (entry := lane.first()) is None:
+            first = lane.first()
+            if not first:
                 lane.is_queued = False
                 heappop(heap)
-            elif entry.ordinal > ordinal:
-                heapreplace(heap, (entry.ordinal, session))
+            elif first > ordinal:
+                heapreplace(heap, (first, session))
             else:
-                return session, lane, entry
+                return first, session, lane
         return None

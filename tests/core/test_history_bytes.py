@@ -136,10 +136,11 @@ def test_a_flood_of_publishers_is_forgotten_at_its_own_bound() -> None:
     assert taken < bound * 1.5 / 8 + 1000 * 600
 
 
+@pytest.mark.parametrize("at_once", [1, 50], ids=["one by one", "in arrays"])
 @pytest.mark.parametrize("flood", FLOODS)
-def test_no_flood_takes_more_than_the_bound(flood: str) -> None:
+def test_no_flood_takes_more_than_the_bound(flood: str, at_once: int) -> None:
     bound = 400_000
     history = History(max_age_s=300, max_bytes=bound, clock=lambda: 0.0)
-    taken = fill(history, FLOODS[flood], 8_000)
+    taken = fill(history, FLOODS[flood], 8_000, at_once=at_once)
     assert history.size <= bound
     assert taken < bound * 1.5
