@@ -13,7 +13,7 @@ from progress_ws.broker.seam import (
     Unroutable,
     ignore,
 )
-from progress_ws.core.backlog import Batch
+from progress_ws.core.batch import Batch
 from progress_ws.core.intake import Delivery
 
 

@@ -28,7 +28,7 @@ from progress_ws.broker.topology import (
     find_exchange,
 )
 from progress_ws.core import codec
-from progress_ws.core.backlog import Batch
+from progress_ws.core.batch import Batch
 from progress_ws.core.cancels import TAKEN, CancelRequest, Taken
 from progress_ws.core.message import new_sid
 from progress_ws.errors import InvalidMessage
@@ -100,15 +100,14 @@ class AmqpLink:
     async def put(self, batch: Batch) -> list[str]:
         """See `Link.put`. Properties and headers are for people who debug in the management UI."""
         ids = batch.ids
-        drafts = [entry.draft for entry in batch.entries]
-        single = drafts[0] if len(drafts) == 1 else None
+        single = batch.single
         headers: HeadersType = {}
         if single is None:
-            headers["count"] = len(drafts)
+            headers["count"] = len(batch)
         else:
-            headers["sid"] = single.sid
-            if single.key is not None:
-                headers["key"] = single.key
+            headers["sid"], key = single
+            if key is not None:
+                headers["key"] = key
         message = Message(
             batch.body(),
             content_type=CONTENT_TYPE,
@@ -118,7 +117,7 @@ class AmqpLink:
             type=MESSAGE_TYPE if single is not None else ARRAY_TYPE,
             headers=headers,
         )
-        await self._publish(message, routing_key=single.sid if single is not None else "")
+        await self._publish(message, routing_key=single[0] if single is not None else "")
         return ids
 
     async def announce(self, type: str, body: bytes) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-from progress_ws.core.backlog import Batch
+from progress_ws.core.batch import Batch
 from progress_ws.core.intake import Delivery
 
 Deliver = Callable[[Delivery], None]

@@ -21,8 +21,9 @@ from progress_ws.broker.seam import (
     is_ending,
 )
 from progress_ws.core import codec
-from progress_ws.core.backlog import Backlog, Batch, Entry
+from progress_ws.core.backlog import SHORT_BYTES, Backlog
 from progress_ws.core.backoff import Backoff
+from progress_ws.core.batch import Batch, Entry
 from progress_ws.core.intake import LAST, Last
 from progress_ws.core.message import Draft
 from progress_ws.errors import InvalidMessage, PublishError
@@ -52,6 +53,7 @@ class Sender:
 
     Attributes:
         publisher: the random name that this sender's ids begin with.
+        backlog: what waits and what is unconfirmed.
         trouble: why nothing can be sent at the moment; None while connected.
         reconnects: how often a link was lost.
     """
@@ -61,13 +63,18 @@ class Sender:
         open_link: OpenLink,
         *,
         max_buffer_bytes: int,
+        max_message_bytes: int = SHORT_BYTES,
         on_outage: OnOutage = lambda _reason: None,
     ) -> None:
         self.publisher = secrets.token_hex(8)
         self.trouble: str | None = NOT_YET
         self.reconnects = 0
         self._open_link = open_link
-        self._backlog = Backlog(publisher=self.publisher, max_bytes=max_buffer_bytes)
+        self.backlog = Backlog(
+            publisher=self.publisher,
+            max_bytes=max_buffer_bytes,
+            max_message_bytes=max_message_bytes,
+        )
         self._backoff = Backoff(first_s=0.1, cap_s=1.0)
         self._last_trouble: str | None = None
         self._refusal: str | None = None
@@ -84,7 +91,7 @@ class Sender:
 
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet, and that somebody still wants sent."""
-        return self._backlog.wanted
+        return self.backlog.wanted
 
     async def run(self) -> None:
         """Keep a link open and send over it, until cancelled."""
@@ -97,14 +104,15 @@ class Sender:
                 if self.trouble is None:
                     self.reconnects += 1
                 self.trouble = self._last_trouble = str(exc)
-                self._backlog.rewind()
+                self.backlog.rewind()
                 self._suffer(self.trouble)
                 if isinstance(exc, LinkRefused):
                     self._refusal = self.trouble
-                    self._backlog.fail_awaited(PublishError(self.trouble))
+                    self.backlog.fail_awaited(PublishError(self.trouble))
                 self._room.set()
             except Exception as exc:  # a bug: whoever waits must not wait for nothing
-                self._backlog.fail_awaited(PublishError(f"the publisher has failed: {exc!r}"))
+                self.backlog.seal()
+                self.backlog.fail_awaited(PublishError(f"the publisher has failed: {exc!r}"))
                 raise
             finally:
                 self._link = None
@@ -112,7 +120,7 @@ class Sender:
 
     def post(self, draft: Draft) -> bool:
         """Take a message to be sent as soon as possible; False when the buffer is full."""
-        if not self._backlog.add(Entry(draft, ts=time.time())):
+        if not self.backlog.post(draft, ts=time.time()):
             return False
         self._more.set()
         return True
@@ -137,13 +145,13 @@ class Sender:
                     entries.append(entry)
                 return await receipt.ids
         except TimeoutError as exc:
-            withdrawn = [self._backlog.give_up(entry) for entry in entries]
+            withdrawn = [self.backlog.give_up(entry) for entry in entries]
             state = "not sent" if all(withdrawn) else "not confirmed, it may still arrive,"
             raise PublishError(f"{state} within {timeout_s:g} s: {self.reason()}") from exc
         finally:
             if not receipt.complete:
                 for entry in entries:
-                    self._backlog.give_up(entry)
+                    self.backlog.give_up(entry)
                 self._room.set()
 
     def listen(self, on_cancel: OnCancel) -> None:
@@ -193,7 +201,7 @@ class Sender:
         Raises:
             LinkLost: there is no link, or it ended before the confirm came.
         """
-        last = self._backlog.last_confirmed
+        last = self.backlog.last_confirmed
         if last == self._last_said:
             return
         with suppress(Unroutable):
@@ -202,19 +210,19 @@ class Sender:
 
     def abandon(self) -> None:
         """Tell all who still wait that this sender has ended."""
-        self._backlog.fail_awaited(PublishError("the publisher was closed; it may still arrive"))
+        self.backlog.fail_awaited(PublishError("the publisher was closed; it may still arrive"))
 
     async def flush(self, *, patient: bool = True) -> None:
         """Wait until everything that is still wanted is confirmed.
 
         Not while we are refused and, unless `patient`, not while we are cut off.
         """
-        while self._backlog.wanted and self._refusal is None and (patient or not self.cut_off):
+        while self.backlog.wanted and self._refusal is None and (patient or not self.cut_off):
             self._room.clear()
             await self._room.wait()
 
     async def _add(self, entry: Entry, *, wait_for_room: bool) -> None:
-        while not self._backlog.add(entry):
+        while not self.backlog.add(entry):
             if not wait_for_room:
                 raise BufferFull("too much is waiting for the broker already")
             if self._refusal is not None:
@@ -233,7 +241,7 @@ class Sender:
             self._link = link
             self._last_said = 0  # a broker may have lost what came just before the link's end
             self.trouble = self._refusal = None
-            if not len(self._backlog):
+            if not len(self.backlog):
                 self._prosper()
             await self._pump(link)
 
@@ -249,7 +257,7 @@ class Sender:
                 group.create_task(self._say_last_when_silent())
                 group.create_task(self._listen(link))
                 while True:
-                    while (batch := self._backlog.take()) is None:
+                    while (batch := self.backlog.take()) is None:
                         self._more.clear()
                         await self._more.wait()
                     await self._put(link, batch)
@@ -270,11 +278,11 @@ class Sender:
     async def _say_last_when_silent(self) -> None:
         """Beside what is sent and never before it: a broker in an alarm lets nothing through."""
         while True:
-            if self._last_said == self._backlog.last_confirmed:
+            if self._last_said == self.backlog.last_confirmed:
                 await self._confirmed.wait()
             self._confirmed.clear()
             await asyncio.sleep(SILENCE_S)
-            if self._confirmed.is_set() or len(self._backlog):
+            if self._confirmed.is_set() or len(self.backlog):
                 continue
             async with _confirm_in_time():
                 await self.say_last()
@@ -283,7 +291,7 @@ class Sender:
         try:
             async with _confirm_in_time():
                 ids = await link.put(batch)
-            self._backlog.confirm(batch, ids)
+            self.backlog.confirm(batch, ids)
             self._confirmed.set()
             if any(ids):
                 # Only now the link has proved good: some open and refuse whatever they are given.
@@ -291,7 +299,7 @@ class Sender:
                 self._backoff.reset()
                 self._prosper()
         except InvalidMessage as exc:
-            self._backlog.refuse(batch, exc)
+            self.backlog.refuse(batch, exc)
         self._room.set()
 
     def _suffer(self, reason: str) -> None:

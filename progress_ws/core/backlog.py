@@ -1,84 +1,37 @@
 """What a publisher still has to send, and what it sent without having heard of it since."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from operator import attrgetter
+from itertools import accumulate
 
 import msgspec
 
 from progress_ws.core import codec
-from progress_ws.core.message import Draft, Void, stamped, supersedes
+from progress_ws.core.batch import MEMBER_BYTES, POST_BYTES, Batch, Entry, Post, entry_of, size_of
+from progress_ws.core.message import Draft, supersedes
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 BATCH_BYTES = 256 * 1024
-_ENTRY_OVERHEAD_BYTES = 640
+SHORT_BYTES = 2 * codec.MAX_DEPTH
+"""Up to this size of its value a plain message that is posted waits among its like."""
+SIDS_MAX = 10_000
+"""So many sids are known to be sids."""
+ALONE = 16
+"""So many posts go to the wire without others; fewer join what waits behind them."""
 _NO_VALUE = msgspec.Raw()
-_MEMBER_BYTES, _ESCAPED_BYTES = 250, 6
-"""What the names of all fields, id, time and punctuation take; and any character of a text."""
-
-_size = attrgetter("size")
-
-Settle = Callable[[str | ProgressError], None]
-"""Called once: with the message's id when the broker has it, or with the reason why not."""
 
 
-class Entry:
-    """A message on its way out. `settle` is None for a posted one: nobody waits for it.
+class Posts:
+    """Plain messages that were posted one after the other, without anything between them.
 
-    It is encoded when it goes to the wire, all of a batch at once: whoever publishes does not wait
-    for that. Once it is given up its value is gone: sent again, it is a void under its number.
+    Nobody awaits or replaces them: so no more is kept of each than a tuple. There is room for
+    `limit` of them, whatever their sizes.
     """
 
-    __slots__ = ("draft", "is_given_up", "is_sent", "settle", "size", "ts")
+    __slots__ = ("items", "limit")
 
-    def __init__(self, draft: Draft, *, ts: float, settle: Settle | None = None) -> None:
-        self.draft = draft
-        self.ts = ts
-        self.settle = settle
-        self.is_given_up = self.is_sent = False
-        self.size = len(draft.message) + _ENTRY_OVERHEAD_BYTES
-
-    @property
-    def text_bytes(self) -> int:
-        """At most so long is the text that goes to the wire."""
-        draft = self.draft
-        size = len(draft.message) + len(draft.sid) + _MEMBER_BYTES
-        if draft.key is None and draft.dedupe is None:
-            return size
-        names = (draft.key, draft.run, draft.dedupe)
-        return size + sum(_ESCAPED_BYTES * len(name) for name in names if name is not None)
-
-
-class Batch:
-    """Entries that go to the wire as one AMQP message, under consecutive numbers.
-
-    Attributes:
-        entries: in order.
-        publisher: whose numbers they are.
-        first_seq: the first one.
-        ids: of the entries.
-    """
-
-    __slots__ = ("entries", "first_seq", "ids", "publisher")
-
-    def __init__(self, entries: list[Entry], *, publisher: str, first_seq: int) -> None:
-        self.entries = entries
-        self.publisher = publisher
-        self.first_seq = first_seq
-        self.ids = [f"{publisher}-{seq}" for seq in range(first_seq, first_seq + len(entries))]
-
-    def body(self) -> bytes:
-        """Encode as one message, or as an array of several."""
-        members = [
-            Void(i) if e.is_given_up else stamped(e.draft, ts=e.ts, id=i)
-            for e, i in zip(self.entries, self.ids, strict=True)
-        ]
-        return codec.encode(members[0] if len(members) == 1 else members)
-
-    def singles(self) -> Iterator["Batch"]:
-        """Take the batch apart; every message keeps its number."""
-        for i, entry in enumerate(self.entries):
-            yield Batch([entry], publisher=self.publisher, first_seq=self.first_seq + i)
+    def __init__(self, first: Post, *, limit: int) -> None:
+        self.items = [first]
+        self.limit = limit
 
 
 class Backlog:
@@ -88,18 +41,35 @@ class Backlog:
       waits. What somebody awaits is never replaced: its caller was promised that the broker has it.
     - A number is given when a message is taken for the wire, and never changes: after a lost
       connection all that is unconfirmed goes out again, in order, before anything new.
-    - Policy at the bound: `add` answers False, and the message is not taken.
+    - Policy at the bound: `add` and `post` answer False, and the message is not taken.
 
     Attributes:
+        open: what the latest posts wait in, where more may join; whoever posts may append to it.
+        short_bytes: to be appended, a value's text may be so long, which is too short to be nested
+            too deeply.
+        sids: what has been found to be a sid.
         last_confirmed: the highest number that the broker has confirmed; 0 before the first.
     """
 
-    def __init__(self, *, publisher: str, max_bytes: int) -> None:
+    def __init__(
+        self, *, publisher: str, max_bytes: int, max_message_bytes: int = SHORT_BYTES
+    ) -> None:
+        """Be empty.
+
+        Args:
+            publisher: what ids begin with.
+            max_bytes: see above.
+            max_message_bytes: of a value.
+        """
         self._publisher = publisher
         self._max_bytes = max_bytes
         self.last_confirmed = 0
         self._next_seq = 1
-        self._waiting: OrderedDict[object, Entry] = OrderedDict()
+        self._waiting: OrderedDict[object, Entry | Posts] = OrderedDict()
+        self._joined = 0
+        self.open: Posts | None = None
+        self.sids: dict[str, str] = {}
+        self.short_bytes = min(SHORT_BYTES, max_message_bytes)
         self._again: deque[Batch] = deque()
         self._flight: deque[Batch] = deque()
         self._bytes = 0
@@ -113,7 +83,8 @@ class Backlog:
 
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet."""
-        return len(self._waiting) + self._unconfirmed
+        joining = 0 if self.open is None else len(self.open.items) - 1
+        return len(self._waiting) + self._joined + joining + self._unconfirmed
 
     @property
     def has_more(self) -> bool:
@@ -125,9 +96,11 @@ class Backlog:
 
         An empty backlog takes a message of any size, so that nothing is refused for ever.
         """
+        self.seal()
         draft = entry.draft
         slot = None if draft.key is None else (draft.sid, draft.key)
         older = self._waiting.get(slot)
+        assert not isinstance(older, Posts)
         if older is not None and not supersedes(draft, older.draft):
             if entry.settle is None:
                 return True  # it came too late to matter
@@ -140,6 +113,34 @@ class Backlog:
         self._bytes += entry.size
         self._waiting[entry if slot is None or entry.settle is not None else slot] = entry
         return True
+
+    def post(self, draft: Draft, *, ts: float) -> bool:
+        """Take in a message that nobody awaits; False when there is no room. See `add`."""
+        size = len(draft.message)
+        if draft.key is not None or draft.dedupe is not None or draft.final or size > SHORT_BYTES:
+            return self.add(Entry(draft, ts=ts))
+        if len(self.sids) >= SIDS_MAX:
+            self.sids.clear()
+        self.sids[draft.sid] = draft.sid
+        post = draft.sid, bytes(draft.message), ts
+        if self.open is not None and len(self.open.items) < self.open.limit:
+            self.open.items.append(post)
+            return True
+        self.seal()
+        room = self._max_bytes - self._bytes
+        if self._bytes and size + POST_BYTES > room:
+            return False
+        limit = max(1, min(codec.MAX_MEMBERS, room // (SHORT_BYTES + POST_BYTES)))
+        self.open = Posts(post, limit=limit)
+        self._waiting[self.open] = self.open
+        return True
+
+    def seal(self) -> None:
+        """Let no more posts join those that wait together."""
+        if self.open is not None:
+            self._bytes += size_of(self.open.items)
+            self._joined += len(self.open.items) - 1
+            self.open = None
 
     def give_up(self, entry: Entry) -> bool:
         """Take back an awaited message; False when it has been on the wire and may still arrive."""
@@ -155,9 +156,13 @@ class Backlog:
         if self._again:
             batch = self._again.popleft()
         elif self._waiting:
-            batch = Batch(self._pop(), publisher=self._publisher, first_seq=self._next_seq)
-            self._next_seq += len(batch.entries)
-            self._unconfirmed += len(batch.entries)
+            self.seal()
+            posts = self._pop_posts()
+            entries = None if posts else self._pop()
+            first_seq = self._next_seq
+            batch = Batch(entries, posts=posts, publisher=self._publisher, first_seq=first_seq)
+            self._next_seq += len(batch)
+            self._unconfirmed += len(batch)
         else:
             return None
         self._flight.append(batch)
@@ -166,15 +171,15 @@ class Backlog:
     def confirm(self, batch: Batch, ids: list[str]) -> None:
         """The broker has the batch; `ids` are what its messages are called there, one each."""
         self._land(batch)
-        last_seq = batch.first_seq + len(batch.entries) - 1
+        last_seq = batch.first_seq + len(batch) - 1
         self.last_confirmed = max(self.last_confirmed, last_seq)
-        for entry, id_ in zip(batch.entries, ids, strict=True):
+        for entry, id_ in zip(batch.awaited, ids, strict=False):
             if entry.settle is not None:
                 _tell(entry, id_)
 
     def refuse(self, batch: Batch, flaw: InvalidMessage) -> None:
         """The other side will never take this batch: find the culprit, drop it, keep the rest."""
-        if len(batch.entries) > 1:
+        if len(batch) > 1:
             self._flight.remove(batch)
             self._repeat(*batch.singles(), *self._again)
             return
@@ -189,12 +194,12 @@ class Backlog:
 
     def fail_awaited(self, reason: PublishError) -> None:
         """Tell all who wait that it is of no use; posted messages stay."""
-        for entry in [e for slot, e in self._waiting.items() if slot is e]:
+        for entry in [e for e in self._waiting.values() if isinstance(e, Entry)]:
             if entry.settle is not None:
                 entry.settle(reason)
                 self.give_up(entry)
         for batch in (*self._again, *self._flight):
-            for entry in batch.entries:
+            for entry in batch.awaited:
                 if entry.settle is not None:
                     entry.settle(reason)
                     self._forsake(entry)
@@ -203,18 +208,44 @@ class Backlog:
         """Let these go out before anything new, in the order of their numbers."""
         self._again = deque(sorted(batches, key=lambda batch: batch.first_seq))
 
+    def _pop_posts(self) -> list[Post] | None:
+        """Take the posts at the front, as many as go to the wire at once; None: not by itself."""
+        slot, posts = next(iter(self._waiting.items()))
+        if not isinstance(posts, Posts):
+            return None
+        items = posts.items
+        if len(items) < ALONE and len(self._waiting) > 1:
+            return None
+        ends = accumulate(len(sid) + len(text) + MEMBER_BYTES for sid, text, _ in items)
+        count = sum(1 for end in ends if end <= BATCH_BYTES)
+        posts.items = items[count:]
+        if posts.items:
+            self._joined -= count
+        else:
+            del self._waiting[slot]
+            self._joined -= count - 1
+        return items[:count]
+
     def _pop(self) -> list[Entry]:
         entries: list[Entry] = []
         room = BATCH_BYTES
         while self._waiting and len(entries) < codec.MAX_MEMBERS:
-            slot, entry = next(iter(self._waiting.items()))
-            size = entry.text_bytes
-            if entries and size > room:
+            slot, item = next(iter(self._waiting.items()))
+            if isinstance(item, Posts):
+                if len(item.items) >= ALONE:
+                    break
+                found = [entry_of(post) for post in item.items]
+            else:
+                found = [item]
+            size = sum(entry.text_bytes for entry in found)
+            if entries and (size > room or len(entries) + len(found) > codec.MAX_MEMBERS):
                 break
-            self._waiting.pop(slot)
-            entry.is_sent = True
+            del self._waiting[slot]
+            self._joined -= len(found) - 1
+            for entry in found:
+                entry.is_sent = True
             room -= size
-            entries.append(entry)
+            entries += found
         return entries
 
     def _forsake(self, entry: Entry) -> None:
@@ -233,10 +264,10 @@ class Backlog:
 
     def _land(self, batch: Batch) -> None:
         self._flight.remove(batch)
-        self._unconfirmed -= len(batch.entries)
+        self._unconfirmed -= len(batch)
         if self._given_up:
-            self._given_up -= sum(entry.is_given_up for entry in batch.entries)
-        self._bytes -= sum(map(_size, batch.entries))
+            self._given_up -= sum(entry.is_given_up for entry in batch.awaited)
+        self._bytes -= batch.size
 
 
 def _tell(entry: Entry, outcome: str | ProgressError) -> None:

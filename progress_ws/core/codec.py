@@ -34,6 +34,7 @@ _RULES = {
     "ts": "a number of seconds since 1970",
 }
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Message)}
+UNWRITABLE = (TypeError, ValueError, RecursionError, msgspec.MsgspecError)
 MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _members = msgspec.json.Decoder(list[msgspec.Raw])
@@ -89,7 +90,7 @@ def new_draft(
     """
     try:
         message = msgspec.Raw(encode(value))
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
+    except UNWRITABLE as exc:
         detail = f"the message cannot be written as JSON: {exc}"
         raise InvalidMessage(detail, reason="bad_message", field="message") from exc
     draft = Draft(sid, message, key, run, final or None, stall_s, dedupe)

@@ -91,9 +91,13 @@ def is_sid(text: str) -> bool:
 def stamped(draft: Draft, *, ts: float, id: str | None = None) -> Message:
     """Return the message that a draft becomes; times have milliseconds."""
     d = draft
-    return Message(
-        d.sid, d.message, d.key, d.run, d.final, d.stall_s, d.dedupe, id=id, ts=round(ts, 3)
-    )
+    time_s = milliseconds(ts)
+    return Message(d.sid, d.message, d.key, d.run, d.final, d.stall_s, d.dedupe, id=id, ts=time_s)
+
+
+def milliseconds(time_s: float) -> float:
+    """Cut a time to milliseconds."""
+    return int(time_s * 1000) / 1000
 
 
 def is_plain(draft: Draft) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel, Unroutable
 from progress_ws.core import codec
-from progress_ws.core.backlog import Batch
+from progress_ws.core.batch import Batch
 from progress_ws.errors import InvalidMessage
 
 REQUEST_TIMEOUT_S = 15.0

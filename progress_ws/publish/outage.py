@@ -21,6 +21,7 @@ class Outage:
         self._reason: str | None = None
         self._since = 0.0
         self._dropped_before = 0
+        self._has_dropped = False
         self._has_posted = self._has_warned = self._is_ending = False
 
     def start(self) -> None:
@@ -43,6 +44,13 @@ class Outage:
         """Note that something is posted."""
         self._has_posted = True
         self._warn()
+
+    def drop(self) -> None:
+        """Note that something posted found the buffer full."""
+        self.dropped += 1
+        if not self._has_dropped:
+            self._has_dropped = True
+            log.warning("the buffer is full, posted messages are dropped from now on")
 
     def close(self) -> None:
         """Note that the publisher is ending."""

@@ -13,11 +13,10 @@ from progress_ws.broker.sender import Sender
 from progress_ws.core import codec
 from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request, Update
-from progress_ws.errors import ProgressError
 from progress_ws.publish import ending
 from progress_ws.publish.bar import KEY, STALL_S, Bar
 from progress_ws.publish.opening import opener
-from progress_ws.publish.outage import Outage
+from progress_ws.publish.posting import Posting
 from progress_ws.publish.reporter import Reporter
 
 log = logging.getLogger("progress_ws")
@@ -31,7 +30,7 @@ MAX_MESSAGE_BYTES = 65536
 MAX_BUFFER_BYTES = 16 * 1024 * 1024
 
 
-class Publisher:
+class Publisher(Posting):
     """Sends progress to browsers, by sid, from any process.
 
         async with Publisher("amqp://user:password@rabbitmq/") as publisher:
@@ -66,17 +65,13 @@ class Publisher:
         Raises:
             SettingsError: the URL is of no known kind, or it is a node's and there is no token.
         """
+        super().__init__(max_message_bytes=max_message_bytes)
         self._open_link = opener(url, token=token, prefix=prefix)
-        self._max_message_bytes = max_message_bytes
         self._max_buffer_bytes = max_buffer_bytes
-        self._sender: Sender | None = None
-        self._running: asyncio.Task[None] | None = None
         self._handle_sigterm = handle_sigterm
-        self._warned = False
         self._reporter = Reporter(self._post_update)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self._outage = Outage()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -98,8 +93,10 @@ class Publisher:
             self._sender = Sender(
                 self._open_link,
                 max_buffer_bytes=self._max_buffer_bytes,
+                max_message_bytes=self._max_message_bytes,
                 on_outage=self._outage.tell,
             )
+            self._backlog = self._sender.backlog
             self._running = asyncio.create_task(self._sender.run(), name="progress-ws publisher")
             if self._handle_sigterm:
                 ending.watch(self._end, self._loop)
@@ -115,7 +112,7 @@ class Publisher:
         self._reporter.end("the publisher was closed")
         self._reporter.stop()
         sender, running = self._sender, self._running
-        self._sender = self._running = None
+        self._sender = self._running = self._backlog = None
         self._outage.close()
         ending.forget(self._end)
         try:
@@ -158,11 +155,6 @@ class Publisher:
         """Count the messages that are not confirmed yet."""
         return 0 if self._sender is None else len(self._sender)
 
-    @property
-    def dropped(self) -> int:
-        """Count the posted messages that found the buffer full."""
-        return self._outage.dropped
-
     async def send(
         self,
         sid: str,
@@ -196,51 +188,10 @@ class Publisher:
         )
         return await self.send_draft(draft, timeout_s=timeout_s)
 
-    def post(
-        self,
-        sid: str,
-        message: Any,
-        *,
-        key: str | None = None,
-        run: str | None = None,
-        final: bool = False,
-        stall_s: float | None = None,
-        dedupe: str | None = None,
-    ) -> None:
-        """Take a message to be sent soon; return at once, whatever the broker does.
-
-        While the broker is away the newest of each key waits. With the buffer full, the message
-        is dropped, counted in `dropped`, and a warning is logged once.
-
-        Raises:
-            InvalidMessage: no node would accept it; the text names the field.
-        """
-        draft = codec.new_draft(
-            sid,
-            message,
-            key=key,
-            run=run,
-            final=final,
-            stall_s=stall_s,
-            dedupe=dedupe,
-            max_message_bytes=self._max_message_bytes,
-        )
-        self.post_draft(draft)
-
     async def send_draft(self, draft: Draft, *, timeout_s: float) -> str:
         """Do as `send` with what has been checked already."""
         (id_,) = await self._started().send([draft], timeout_s=timeout_s)
         return id_
-
-    def post_draft(self, draft: Draft) -> None:
-        """Do as `post` with what has been checked already."""
-        sender = self._started()
-        self._outage.post()
-        if not sender.post(draft):
-            self._outage.dropped += 1
-            if not self._warned:
-                self._warned = True
-                log.warning("the buffer is full, posted messages are dropped from now on")
 
     def progress(
         self,
@@ -329,14 +280,6 @@ class Publisher:
         self.end_bars(error)
         if self._sender is not None and not self._sender.cut_off:
             await _finish(self._sender)
-
-    def _started(self) -> Sender:
-        if self._sender is None or self._running is None:
-            raise ProgressError("the publisher is not started: use it in `async with Publisher(…)`")
-        if self._running.done():
-            cause = None if self._running.cancelled() else self._running.exception()
-            raise ProgressError("the publisher has ended") from cause
-        return self._sender
 
     def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
         return codec.new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)

@@ -15,7 +15,7 @@ from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.seam import Feed, Link
 from progress_ws.broker.topology import Names
 from progress_ws.core import codec
-from progress_ws.core.backlog import Batch, Entry
+from progress_ws.core.batch import Batch, Entry
 from progress_ws.core.intake import Delivery
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from progress_ws.broker import sender as module
 from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel
 from progress_ws.broker.sender import BufferFull, Sender
 from progress_ws.core import codec
-from progress_ws.core.backlog import Batch
+from progress_ws.core.batch import Batch
 from progress_ws.core.message import Draft, parse_id
 from tests.support.waiting import eventually
 
@@ -531,7 +531,7 @@ async def test_a_cancelled_send_is_withdrawn(exchange: Exchange) -> None:
 
 def filled(sender: Sender) -> int:
     count = 0
-    while sender.post(draft("x" * 1000)):
+    while sender.post(draft("x" * 1500)):
         count += 1
     return count
 

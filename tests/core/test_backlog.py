@@ -8,7 +8,8 @@ import pytest
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
 from progress_ws.core import codec
-from progress_ws.core.backlog import BATCH_BYTES, Backlog, Batch, Entry
+from progress_ws.core.backlog import BATCH_BYTES, Backlog
+from progress_ws.core.batch import Batch, Entry
 from tests.core.making import draft
 
 FLAW = InvalidMessage("too large", reason="refused")

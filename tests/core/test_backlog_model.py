@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
-from progress_ws.core.backlog import Backlog, Batch, Entry
+from progress_ws.core.backlog import Backlog
+from progress_ws.core.batch import Batch, Entry
 from progress_ws.core.message import Draft, supersedes
 from tests.core.making import draft
 
