@@ -9,7 +9,7 @@ from progress_ws.core.message import Draft, Message, Void, milliseconds, stamped
 from progress_ws.core.series import Plain
 from progress_ws.errors import ProgressError
 
-ENTRY_BYTES, POST_BYTES = 640, 280
+ENTRY_BYTES, POST_BYTES = 640, 220
 """What Python needs for a message besides its text, as measured."""
 MEMBER_BYTES = 250
 """The names of all fields, id, time and punctuation take so much at the most."""

@@ -1,5 +1,6 @@
 """What a browser may say, and the codes its socket is closed with."""
 
+import struct
 from enum import IntEnum
 
 import msgspec
@@ -15,6 +16,9 @@ FOLLOWS_MAX = 256
 FRAMES_MAX, FRAMES_WINDOW_S = 100, 10.0
 QUERY_POSITIONS_MAX = 64
 FOLLOW_POSITIONS_MAX = 1024
+
+
+_head = struct.Struct(">BBH").pack
 
 
 class CloseCode(IntEnum):
@@ -127,5 +131,5 @@ def pack(payload: bytes) -> bytes:
     if size < 126:
         return b"\x81%c%b" % (size, payload)
     if size < 65_536:
-        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
+        return _head(0x81, 126, size) + payload
     return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)

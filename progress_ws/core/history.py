@@ -112,6 +112,7 @@ class History:
                 first.aliases += (number,)
                 first.size += ALIAS_BYTES
                 self._resize(session, ALIAS_BYTES)
+                session.journaled.room_for = 0
                 self._trim([session])
             return False
         current = session.keys.get(message.key) if message.key is not None else None
@@ -146,6 +147,7 @@ class History:
         session.size += size
         self.size += size
         self._count += 1
+        session.journaled.room_for = 0
         self._trim([session])
         return ordinal
 
@@ -156,23 +158,23 @@ class History:
         """
         if not self.is_on:
             return
+        largest = self._journal.largest
         page = self._journal.add(series, after=self.ordinal, number=number, arrived_s=arrived_s)
+        if self._journal.largest > largest:
+            for session in self._sessions.values():
+                session.journaled.room_for = 0
         self.ordinal = page.last
         self.size += page.size
         self._count += len(series.messages)
-        sessions, share = self._sessions, self._max_bytes // SHARE
-        grown: list[Session] = []
-        place = page.place
-        for message, size in zip(series.messages, page.sizes, strict=True):
+        sessions, grown = self._sessions, []
+        for place, message in enumerate(series.messages, page.place):
             session = sessions.get(message.sid) or self._begin(message.sid)
             lane = session.journaled
             lane.places.append(place)
             if not lane.is_queued:
                 self._journaled.put(session, place)
-            session.size = measured = session.size + size
-            if measured > share:
+            if len(lane.places) > lane.room_for:
                 grown.append(session)
-            place += 1
         self._trim(grown)
 
     def current(self, sid: str, key: str) -> Entry | None:
@@ -235,10 +237,12 @@ class History:
 
     def _trim(self, grown: list[Session]) -> None:
         """Let go of what is beyond the share of sessions that grew, and beyond the bound."""
+        share = self._max_bytes // SHARE
         for session in grown:
-            while session.size > self._max_bytes // SHARE and (first := session.first_to_go()):
+            while (free := share - session.measure()) < 0 and (first := session.first_to_go()):
                 lane, oldest = first
-                self._evict(session, lane, upto=_some(oldest, session.latest))
+                self._evict(session, lane, upto=_some(oldest, session.latest), amid=True)
+            session.journaled.make_room(free)
         if self.size > self._max_bytes and self._journal.dead:
             self._clear(0)
             if 4 * self._journal.dead > self._journal.size:
@@ -265,14 +269,14 @@ class History:
             self._evict(session, lane, upto=max(last, upto))
         self.size -= self._journal.release(inf if found is None else found[0])
 
-    def _evict(self, session: Session, lane: AnyLane, *, upto: int) -> None:
-        """Let the messages of a lane go up to a place, and remember that they have gone."""
-        gone = lane.drop(upto)
+    def _evict(self, session: Session, lane: AnyLane, *, upto: int, amid: bool = False) -> None:
+        """Let the messages of a lane go up to a place, and remember that they have gone.
+
+        `amid`: of this session only, though others have older ones.
+        """
+        gone = lane.drop(upto, amid=amid)
         self._count -= gone.total
-        grown = session.note_evicted(gone)
-        session.size += grown - gone.size
-        # What is retained with others in one piece is there until all of them have gone.
-        self.size += grown if lane is session.journaled else grown - gone.size
+        self._resize(session, session.note_evicted(gone) - gone.size)
         if session.keys or session.names or session.unnumbered:
             for entry in gone.entries:
                 self._forget(session, entry)

@@ -6,7 +6,7 @@ objects that have long left the processor's caches when they go.
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice, takewhile
 
@@ -20,6 +20,7 @@ PAGE_BYTES, PLACE_BYTES = 420, 18
 `tests/core/test_history_bytes.py`."""
 PLACES = SERIES_MAX
 """Of each page, so that a message's page and its place there are plain to see."""
+LARGEST_BYTES = 1024
 THIN_AT_ONCE = 8
 """So many pages at a time: each takes some 200 µs."""
 
@@ -112,19 +113,25 @@ class Journal:
 
     Attributes:
         size: measured bytes of all pages.
-        dead: how many of those are of messages that were let go.
+        dead: how many of those are of messages that were let go before older ones.
+        largest: no message took more bytes; a power of two.
     """
 
     def __init__(self) -> None:
         self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._publishers: Counter[str] = Counter()
         self.size = self.dead = 0
+        self.largest = LARGEST_BYTES
 
     def add(self, series: Series, *, after: int, number: Number, arrived_s: float) -> Page:
         """Add a page behind the others, whose messages get places after this one."""
         place = (after // PLACES + 1) * PLACES
         page = Page(series, place=place, number=number, arrived_s=arrived_s)
         self._pages[place // PLACES] = page
+        self._publishers[page.publisher] += 1
         self.size += page.size
+        while self.largest < max(page.sizes):
+            self.largest *= 2
         return page
 
     def entry(self, place: int) -> Entry:
@@ -133,6 +140,29 @@ class Journal:
         return Entry(
             page.text(n), page.publisher, page.first + n, place, page.arrived_s, page.sizes[n]
         )
+
+    def measure(self, places: Sequence[int]) -> int:
+        """Return the bytes that some messages take."""
+        return sum(self._pages[place // PLACES].sizes[place % PLACES] for place in places)
+
+    def newest(self, places: Sequence[int]) -> dict[str, tuple[int, float]]:
+        """Return of each publisher the last number at these places, and when it came in."""
+        found: dict[str, tuple[int, float]] = {}
+        for place in reversed(places):
+            page = self._pages[place // PLACES]
+            if page.publisher not in found:
+                found[page.publisher] = page.first + place % PLACES, page.arrived_s
+                if len(found) == len(self._publishers):
+                    break  # soon: busy publishers are few
+        return found
+
+    def bury(self, places: Sequence[int]) -> None:
+        """Note that some messages are let go, but not older ones beside them."""
+        for place in places:
+            page = self._pages[place // PLACES]
+            size = page.sizes[place % PLACES]
+            page.dead += size
+            self.dead += size
 
     def end_of(self, place: int) -> int:
         """Return the last place of the page that this one is of."""
@@ -143,20 +173,6 @@ class Journal:
         old = takewhile(lambda page: page.arrived_s < time_s, self._pages.values())
         return max((page.last for page in old), default=0)
 
-    def let_go(self, places: Sequence[int]) -> Gone:
-        """Note that some messages, by rising place, are needed no more."""
-        pages, size, edge = self._pages, 0, 0
-        last: dict[str, int] = {}
-        for place in places:
-            page = pages[place // PLACES]
-            measured = page.sizes[place % PLACES]
-            page.dead += measured
-            size += measured
-            last[page.publisher] = edge = place
-        self.dead += size
-        newest = {publisher: self._number(place) for publisher, place in last.items()}
-        return Gone(len(places), size, newest, edge=edge)
-
     def release(self, before: float) -> int:
         """Free the pages that have nothing from this place on.
 
@@ -165,9 +181,8 @@ class Journal:
         """
         freed = 0
         while self._pages and (page := next(iter(self._pages.values()))).last < before:
-            del self._pages[page.place // PLACES]
-            freed += page.size
-        return self._note_freed(freed)
+            freed += self._free(page)
+        return freed
 
     def thin(self, is_retained: Callable[[str, int], bool]) -> int:
         """Free what is dead amid what is not, of the oldest pages that have much of it.
@@ -178,43 +193,50 @@ class Journal:
         Returns:
             how many bytes that frees.
         """
-        full = (page for page in self._pages.values() if 4 * page.dead >= page.size)
+        full = (page for page in self._pages.values() if page.dead and 4 * page.dead >= page.size)
         freed = 0
         for page in list(islice(full, THIN_AT_ONCE)):
-            texts = page.texts()
-            needed = [n for n, text in texts if is_retained(sid_of(text), page.place + n)]
-            freed += page.thin(needed)
+            needed = [n for n, text in page.texts() if is_retained(sid_of(text), page.place + n)]
             if not needed:
-                del self._pages[page.place // PLACES]
-        return self._note_freed(freed)
+                freed += self._free(page)
+                continue
+            self.dead -= page.dead
+            thinned = page.thin(needed)
+            self.size -= thinned
+            freed += thinned
+        return freed
 
-    def _number(self, place: int) -> tuple[int, float]:
-        """Return the number of a message, and when it came in."""
-        page = self._pages[place // PLACES]
-        return page.first + place % PLACES, page.arrived_s
-
-    def _note_freed(self, size: int) -> int:
-        self.size -= size
-        self.dead -= size
-        return size
+    def _free(self, page: Page) -> int:
+        del self._pages[page.place // PLACES]
+        self._publishers[page.publisher] -= 1
+        if not self._publishers[page.publisher]:
+            del self._publishers[page.publisher]
+        self.size -= page.size
+        self.dead -= page.dead
+        return page.size
 
 
 class JournalLane:
     """The places of one session in the journal, by rising place.
 
+    How many bytes they take is only found out when it may be too many.
+
     Attributes:
         edge: up to this place messages are gone.
         places: where its messages are.
+        room_for: with so many messages, whatever their sizes, it is within its bound.
         is_queued: a `Queue` knows of them.
     """
 
-    __slots__ = ("_journal", "edge", "is_queued", "places")
+    __slots__ = ("_counted", "_journal", "_size", "edge", "is_queued", "places", "room_for")
 
     def __init__(self, journal: Journal, edge: int) -> None:
         self.edge = edge
         self.places: array[int] = array("q")
+        self.room_for = 0
         self.is_queued = False
         self._journal = journal
+        self._counted = self._size = 0
 
     def first(self) -> int:
         """Return the oldest place; 0: there is none."""
@@ -224,13 +246,31 @@ class JournalLane:
         """Return the newest place; 0: there is none."""
         return self.places[-1] if self.places else 0
 
-    def drop(self, upto: int) -> Gone:
-        """Take out everything up to a place."""
+    def measure(self) -> int:
+        """Return the bytes that its messages take; those are looked at that are new since."""
+        self._size += self._journal.measure(self.places[self._counted :])
+        self._counted = len(self.places)
+        return self._size
+
+    def make_room(self, free: int) -> None:
+        """Note how many bytes more are within the bound."""
+        self.room_for = len(self.places) + free // self._journal.largest
+
+    def drop(self, upto: int, *, amid: bool = False) -> Gone:
+        """Take out everything up to a place; `amid`: what is older stays, in other sessions."""
         count = bisect_right(self.places, upto)
-        gone = self._journal.let_go(self.places[:count])
+        gone = self.places[:count]
+        newest = self._journal.newest(gone)
+        if amid:
+            self._journal.bury(gone)
+        if self._counted:
+            known = min(count, self._counted)
+            self._size -= self._journal.measure(gone[:known])
+            self._counted -= known
         del self.places[:count]
-        self.edge = max(self.edge, gone.edge)
-        return gone
+        self.room_for -= count
+        self.edge = max(self.edge, *gone[-1:], 0)
+        return Gone(count, 0, newest, edge=self.edge)
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""

@@ -74,7 +74,7 @@ class Gone(NamedTuple):
 
     Attributes:
         total: how many.
-        size: their measured bytes.
+        size: their measured bytes; 0 of the journal's, which are there until their page goes.
         newest: of each publisher the last number, and when it came in.
         edge: the last place of a message; 0: none went.
         unsure_s: when the last one came in that has no number.
@@ -137,8 +137,8 @@ class Lane:
             self.entries = [each for each in self.entries if not each.gone]
             self._gone = 0
 
-    def drop(self, upto: int) -> Gone:
-        """Take out everything up to a place."""
+    def drop(self, upto: int, *, amid: bool = False) -> Gone:
+        """Take out everything up to a place; `amid`: does not matter here."""
         entries = self.entries
         count = bisect_right(entries, upto, key=_ordinal)
         dropped = entries[:count]

@@ -26,7 +26,9 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     def whole(self) -> Message:
         """Return the same as a message, which does not keep the whole text that it came in."""
-        return Message(self.sid, self.message.copy(), id=self.id, ts=self.ts)
+        return Message(
+            self.sid, self.message.copy(), None, None, None, None, None, self.id, self.ts
+        )
 
 
 class Series(NamedTuple):

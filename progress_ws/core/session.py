@@ -29,7 +29,7 @@ class Session:
         names: the entry of each `dedupe`.
         sid: whose it is.
         unnumbered: entries without an id, by their text.
-        size: measured bytes of all of it.
+        size: measured bytes of all of it, but for what is in the journal.
     """
 
     __slots__ = (
@@ -68,6 +68,10 @@ class Session:
         """Give its entries beyond a place, in order; not to be used across a change."""
         lanes = (self.journaled, self.ordinary, self.finals)
         return merge(*(lane.after(ordinal) for lane in lanes), key=_ordinal)
+
+    def measure(self) -> int:
+        """Return the bytes of all of it."""
+        return self.size + self.journaled.measure()
 
     @property
     def latest(self) -> int:

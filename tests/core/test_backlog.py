@@ -8,9 +8,12 @@ import pytest
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
 from progress_ws.core import codec
-from progress_ws.core.backlog import BATCH_BYTES, Backlog
-from progress_ws.core.batch import Batch, Entry
-from tests.core.making import draft
+from progress_ws.core.backlog import ALONE, BATCH_BYTES, Backlog
+from progress_ws.core.batch import POST_BYTES, Batch, Entry
+from progress_ws.core.codec import MAX_MEMBERS
+from progress_ws.core.message import Number
+from progress_ws.core.series import decode_series
+from tests.core.making import LIMIT, draft
 
 FLAW = InvalidMessage("too large", reason="refused")
 LOST = PublishError("the broker is gone")
@@ -128,6 +131,103 @@ def test_a_replacement_goes_to_the_end() -> None:
     for value, key in [("a1", "a"), ("b1", "b"), ("-", None), ("a2", "a")]:
         log.add(posted(value, key=key))
     assert rest(log) == ["b1", "-", "a2"]
+
+
+# -- posts --------------------------------------------------------------------------------------
+
+
+def post(log: Backlog, *found: Any, **fields: Any) -> None:
+    for value in found:
+        assert log.post(draft(value, **fields), ts=1.25)
+
+
+def test_plain_posts_leave_as_a_series() -> None:
+    log = backlog()
+    post(log, *range(300))
+    body = taken(log).body()
+    series = decode_series(body, known=(), max_message_bytes=LIMIT)
+    assert series is not None
+    assert series.number == Number("p", 1)
+    assert [int(bytes(m.message)) for m in series.messages] == list(range(300))
+    assert {m.ts for m in series.messages} == {1.25}
+
+
+def test_posts_and_others_keep_their_common_order_and_leave_together() -> None:
+    log = backlog()
+    for n in range(0, 40, 4):
+        post(log, n)
+        log.add(awaited(n + 1))
+        post(log, n + 2)
+        post(log, n + 3, key=f"k{n}")
+    assert values(taken(log)) == list(range(40))
+
+
+def test_many_posts_do_not_wait_for_what_comes_behind_them() -> None:
+    log = backlog()
+    post(log, *range(ALONE))
+    log.add(awaited("a"))
+    post(log, *range(ALONE))
+    assert [len(taken(log)) for _ in range(3)] == [ALONE, 1, ALONE]
+
+
+def test_a_post_behind_something_else_is_not_overtaken_by_the_next() -> None:
+    log = backlog()
+    post(log, "a", "b")
+    post(log, "c", key="k")
+    post(log, "d")
+    post(log, "e", key="k")
+    assert rest(log) == ["a", "b", "d", "e"]
+
+
+def test_of_very_many_posts_no_more_leave_at_once_than_of_others() -> None:
+    log = backlog()
+    post(log, *["x" * 300] * 2500)
+    sizes = []
+    while (batch := log.take()) is not None:
+        assert len(batch.body()) <= BATCH_BYTES
+        sizes.append(len(batch))
+    assert sum(sizes) == 2500
+    assert max(sizes) <= MAX_MEMBERS
+
+
+def test_posts_that_are_refused_are_taken_apart_and_their_room_is_free_in_the_end() -> None:
+    log = backlog(20_000)
+    post(log, 1, 2, 3)
+    log.refuse(taken(log), FLAW)
+    assert [values(single := taken(log)) and single.ids for _ in range(3)] == [
+        ["p-1"],
+        ["p-2"],
+        ["p-3"],
+    ]
+    log.rewind()
+    while (single := log.take()) is not None:
+        log.confirm(single, single.ids)
+    assert (len(log), log.last_confirmed) == (0, 3)
+    assert log.add(posted("x" * 19_000))
+
+
+def test_over_its_bound_it_takes_no_more_posts() -> None:
+    for size in (10_000, 10_001, 30_000):
+        log, count = backlog(size), 0
+        while log.post(draft("x" * 98), ts=1.0):
+            count += 1
+        assert count == size // (100 + POST_BYTES)
+        assert len(log) == count
+
+
+def test_posts_take_the_memory_that_is_counted() -> None:
+    log = backlog()
+    tracemalloc.start()
+    try:
+        for n in range(5_000):
+            log.post(draft(f"{n}".ljust(100)), ts=n + 0.5)
+        while log.take():
+            pass  # they are in flight now
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    counted = 5_000 * (102 + POST_BYTES)
+    assert 0.75 * counted < held < 1.2 * counted
 
 
 # -- newest per key -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The backlog in any order of events, beside a model of what it is meant to do."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import settings
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
-from progress_ws.core.backlog import Backlog
-from progress_ws.core.batch import Batch, Entry
+from progress_ws.core.backlog import SHORT_BYTES, Backlog
+from progress_ws.core.batch import Batch, Entry, entry_of
 from progress_ws.core.message import Draft, supersedes
 from tests.core.making import draft
 
@@ -33,6 +34,8 @@ class BacklogMachine(RuleBasedStateMachine):
         self.waiting: list[Entry] = []
         self.flight: list[Batch] = []
         self.again: list[Entry] = []
+        self.members: dict[Batch, list[Entry]] = {}
+        self.posts: set[Entry] = set()
         self.ids: dict[Entry, str] = {}
         self.told: dict[Entry, list[str | ProgressError]] = {}
         self.due: dict[Entry, list[str | ProgressError]] = {}
@@ -56,6 +59,17 @@ class BacklogMachine(RuleBasedStateMachine):
         self.told[entry], self.due[entry] = told, []
         self._add(entry, draft)
 
+    @rule(sid=sids, size=sizes, count=st.sampled_from([1, 2, 20]))
+    def post_plain(self, sid: str, size: int, count: int) -> None:
+        """The way of a publisher: what is like those before joins them."""
+        for _ in range(count):
+            draft = self._draft(sid, {"key": None}, None, size)
+            entry = Entry(draft, ts=1.0)
+            if size <= SHORT_BYTES:
+                entry = entry_of((draft.sid, bytes(draft.message), 1.0))
+                self.posts.add(entry)
+            self._add(entry, draft, add=lambda entry: self.log.post(entry.draft, ts=1.0))
+
     @precondition(lambda self: self.told)
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
@@ -74,17 +88,17 @@ class BacklogMachine(RuleBasedStateMachine):
             assert not self.waiting
             assert not self.again
             return
-        count = len(batch.entries)
+        count = len(batch)
         if self.again:
-            assert batch.entries == self.again[:count]
-            assert batch.ids == [self.ids[entry] for entry in batch.entries]
-            self.again = self.again[count:]
+            members, self.again = self.again[:count], self.again[count:]
+            assert batch.ids == [self.ids[entry] for entry in members]
         else:
-            assert batch.entries == self.waiting[:count]
+            members, self.waiting = self.waiting[:count], self.waiting[count:]
             first = len(self.ids) + 1
             assert batch.ids == [f"p-{first + n}" for n in range(count)]
-            self.ids |= dict(zip(batch.entries, batch.ids, strict=True))
-            self.waiting = self.waiting[count:]
+            self.ids |= dict(zip(members, batch.ids, strict=True))
+        self.members[batch] = members
+        assert [e for e in batch.awaited if e.settle] == [e for e in members if e.settle]
         self.flight.append(batch)
         self._check_body(batch)
 
@@ -93,7 +107,7 @@ class BacklogMachine(RuleBasedStateMachine):
     def confirm(self, data: st.DataObject) -> None:
         batch = self._from_flight(data)
         self.log.confirm(batch, batch.ids)
-        for entry in batch.entries:
+        for entry in self.members[batch]:
             self._tell(entry, self.ids[entry])
 
     @precondition(lambda self: self.flight)
@@ -101,23 +115,23 @@ class BacklogMachine(RuleBasedStateMachine):
     def refuse(self, data: st.DataObject) -> None:
         batch, flaw = self._from_flight(data), InvalidMessage("no", reason="refused")
         self.log.refuse(batch, flaw)
-        if len(batch.entries) > 1:
-            self._send_again(batch.entries)
+        if len(batch) > 1:
+            self._send_again(self.members[batch])
         else:
-            self._tell(batch.entries[0], flaw)
+            self._tell(self.members[batch][0], flaw)
 
     @rule()
     def lose(self) -> None:
         self.log.rewind()
         for batch in self.flight:
-            self._send_again(batch.entries)
+            self._send_again(self.members[batch])
         self.flight = []
 
     @rule()
     def fail(self) -> None:
         reason = PublishError("gone")
         self.log.fail_awaited(reason)
-        unconfirmed = [*self.again, *(entry for batch in self.flight for entry in batch.entries)]
+        unconfirmed = [*self.again, *(e for batch in self.flight for e in self.members[batch])]
         for entry in self.told.keys() & {*self.waiting, *unconfirmed}:
             self._tell(entry, reason)
             self._forsake(entry)
@@ -163,7 +177,8 @@ class BacklogMachine(RuleBasedStateMachine):
         value = f"{len(self.values)}".ljust(size, "x")
         return draft(value, sid=sid, run=run if fields["key"] else None, **fields)
 
-    def _add(self, entry: Entry, new: Draft) -> None:
+    def _add(self, entry: Entry, new: Draft, *, add: Callable[[Entry], bool] | None = None) -> None:
+        add = add or self.log.add
         is_awaited = entry in self.told
         self.values[entry], self.sizes[entry] = json.loads(bytes(new.message)), entry.size
         older = [
@@ -173,12 +188,12 @@ class BacklogMachine(RuleBasedStateMachine):
         ]
         if older and not supersedes(new, older[0].draft):
             if not is_awaited:
-                assert self.log.add(entry)
+                assert add(entry)
                 return
             older = []
         size = self._bytes() - sum(self.sizes[e] for e in older)
         fits = size + entry.size <= MAX_BYTES or not self._unconfirmed()
-        assert self.log.add(entry) == fits
+        assert add(entry) == fits
         if fits:
             self.waiting = [e for e in self.waiting if e not in older] + [entry]
 
@@ -198,8 +213,8 @@ class BacklogMachine(RuleBasedStateMachine):
     def _check_body(self, batch: Batch) -> None:
         """A void stands in the place of what was given up, and everything else is as it was."""
         decoded = json.loads(batch.body())
-        members = decoded if len(batch.entries) > 1 else [decoded]
-        for entry, member in zip(batch.entries, members, strict=True):
+        texts = decoded if len(batch) > 1 else [decoded]
+        for entry, member in zip(self.members[batch], texts, strict=True):
             if entry in self.voids:
                 assert member == {"id": self.ids[entry], "void": True}
             else:
@@ -217,7 +232,7 @@ class BacklogMachine(RuleBasedStateMachine):
             self.due[entry].append(outcome)
 
     def _unconfirmed(self) -> list[Entry]:
-        return [*self.waiting, *self.again, *(e for batch in self.flight for e in batch.entries)]
+        return [*self.waiting, *self.again, *(e for b in self.flight for e in self.members[b])]
 
 
 BacklogMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -143,7 +143,7 @@ def test_a_session_beyond_its_share_loses_its_own_and_no_others(tight: Store) ->
     assert tight.ids(OTHER) == ["q-1"]
     session = tight.history.session(SID)
     assert session is not None
-    assert session.size <= TIGHT // 8
+    assert session.measure() <= TIGHT // 8
 
 
 def test_many_sessions_together_stay_within_the_bound(tight: Store) -> None:

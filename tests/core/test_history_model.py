@@ -161,9 +161,9 @@ class Roomy(RuleBasedStateMachine):
     @invariant()
     def the_sizes_are_sums_and_within_the_bound(self) -> None:
         sessions = [s for sid in SIDS if (s := self.history.session(sid)) is not None]
-        assert sum(s.size for s in sessions) <= self.history.size <= self.max_bytes
+        assert sum(s.measure() for s in sessions) <= self.history.size <= self.max_bytes
         assert len(self.history) == sum(len([*s.after(0)]) for s in sessions)
-        assert all(s.size <= self.max_bytes // SHARE for s in sessions)
+        assert all(s.measure() <= self.max_bytes // SHARE for s in sessions)
 
     @invariant()
     def nothing_is_too_old(self) -> None:

@@ -121,6 +121,36 @@ async def test_what_no_node_would_accept_is_the_callers_mistake_at_once(
         assert from_send.value.field == from_post.value.field == wrong
 
 
+async def test_what_joins_others_is_looked_at_as_much(way: Way) -> None:
+    """Whatever is posted right behind its like takes a shorter way, with the same outcome."""
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    wrong: list[Any] = [deep, "x" * 70_000, object(), [1, {"a": object()}], 1j]
+    async with way.tab() as browser, way.publisher() as publisher:
+        mutable = {"rows": 1}
+        publisher.post(browser.sid, "first")
+        for value in wrong:
+            publisher.post(browser.sid, "between")
+            with pytest.raises(InvalidMessage, match="message"):
+                publisher.post(browser.sid, value)
+        for sid in ("short", 5, ["a list"]):
+            with pytest.raises(InvalidMessage, match="sid"):
+                publisher.post(sid, 1)  # type: ignore[arg-type]
+        for field in ({"run": "r"}, {"stall_s": 5}, {"dedupe": ""}, {"key": "k" * 200}):
+            with pytest.raises(InvalidMessage):
+                publisher.post(browser.sid, 1, **field)  # type: ignore[arg-type]
+        publisher.post(browser.sid, mutable)
+        mutable["rows"] = 2
+        publisher.post(browser.sid, math.nan)
+        publisher.post(browser.sid, "long" * 500)
+        publisher.post(browser.sid, "keyed", key="")
+        publisher.post(browser.sid, "after")
+        await publisher.send(browser.sid, LAST)
+        expected = ["first", *["between"] * len(wrong), {"rows": 1}, None, "long" * 500]
+        assert await browser.values_until(LAST) == [*expected, "keyed", "after"]
+
+
 async def test_the_bound_of_a_message_can_be_set_as_on_the_nodes(way: Way) -> None:
     async with way.publisher(max_message_bytes=10) as publisher:
         await publisher.send(new_sid(), "x" * 10)
