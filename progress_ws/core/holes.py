@@ -1,5 +1,6 @@
 """What came after a hole in its publisher's numbers: held back until the hole is repaired."""
 
+from collections.abc import Callable
 from math import inf
 
 from progress_ws.core.message import Number, Numbered
@@ -37,9 +38,14 @@ class Hole:
 
 
 class Holes:
-    """All that are open. Time is the node's own clock, in seconds."""
+    """All that are open. Time is the node's own clock, in seconds.
+
+    Attributes:
+        on_open: called when one opens.
+    """
 
     def __init__(self) -> None:
+        self.on_open: Callable[[], None] = lambda: None
         self._holes: dict[str, Hole] = {}
         self._bytes = 0
 
@@ -72,6 +78,7 @@ class Holes:
         hole = self._holes.get(number.publisher)
         if hole is None:
             hole = self._holes[number.publisher] = Hole(now_s)
+            self.on_open()
         hole.upto = max(hole.upto, number.seq)
         return hole
 

@@ -10,6 +10,8 @@ libraries may leave behind.
 import asyncio
 import gc
 
+from progress_ws.node.ticks import tick
+
 FREEZE_EVERY_S = 1.0
 COLLECT_EVERY_S = 3600.0
 NEVER = 1_000_000
@@ -28,7 +30,7 @@ async def spare_the_old() -> None:
             while loop.time() - collected_at < COLLECT_EVERY_S:
                 gc.collect(1)
                 gc.freeze()
-                await asyncio.sleep(FREEZE_EVERY_S)
+                await tick(FREEZE_EVERY_S)
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)

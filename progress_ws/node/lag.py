@@ -1,8 +1,6 @@
 """How late the event loop runs: the first thing to look at when a node seems slow."""
 
-import asyncio
-
-INTERVAL_S = 0.25
+from progress_ws.node.ticks import IDLE_S, tick
 
 
 class Lag:
@@ -18,8 +16,5 @@ class Lag:
 
     async def run(self) -> None:
         """Measure until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            due_s = loop.time() + INTERVAL_S
-            await asyncio.sleep(INTERVAL_S)
-            self._worst_s = max(self._worst_s, loop.time() - due_s)
+            self._worst_s = max(self._worst_s, await tick(IDLE_S))

@@ -15,12 +15,12 @@ from progress_ws.core.intake import Intake
 from progress_ws.core.memory import Memory
 from progress_ws.core.recall import Catchup, Repair
 from progress_ws.node.heartbeat import Pulse
+from progress_ws.node.ticks import IDLE_S, TICK_S, tick
 
 log = structlog.get_logger(__name__)
 
 SETTLE_TIMEOUT_S = 3.0
 """Browsers may connect while the broker is away, too: then they are served without what it has."""
-TICK_S = 0.1
 SLACK_S = 10.0
 """How much further back than a gap the reading begins."""
 READ_TIMEOUT_S = 60.0
@@ -63,6 +63,7 @@ class Recovery:
         self._heard_s: float | None = None
         self._catchup: Catchup | None = None
         self._wake, self._settled = asyncio.Event(), asyncio.Event()
+        memory.holes.on_open = self._wake.set
         self._next_repair_s = 0.0
         self._told: str | None = None
         self.catch_ups: Counter[str] = Counter(whole=0, partial=0)
@@ -101,7 +102,7 @@ class Recovery:
             group.create_task(self._watch())
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):
+                    async with asyncio.timeout(TICK_S if self._memory.holes else None):
                         await self._wake.wait()
                 self._wake.clear()
                 while self._catchup is not None:
@@ -114,7 +115,7 @@ class Recovery:
     async def _watch(self) -> None:
         """Let go of what has waited or been kept for too long."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await tick(TICK_S if self._memory.holes else IDLE_S)
             self._memory.history.expire()
             if self._catchup is not None:
                 continue  # it will find what is missing
