@@ -133,3 +133,9 @@ def pack(payload: bytes) -> bytes:
     if size < 65_536:
         return _head(0x81, 126, size) + payload
     return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+
+
+def unpack(frame: bytes) -> bytes:
+    """Return the text that a frame of `pack` carries."""
+    size = frame[1]
+    return frame[2 if size < 126 else 4 if size == 126 else 10 :]

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 
 from progress_ws.core.message import Message
-from progress_ws.core.outbox import Outbox, Update, stalled_frame
+from progress_ws.core.outbox import Outbox, stalled_frame
 from progress_ws.core.series import Plain
 from progress_ws.core.silence import Stall
+from progress_ws.core.update import PlainUpdate, Update
 
 
 class Hub:
@@ -60,10 +61,14 @@ class Hub:
         """Likewise for several; most of them are of no concern here."""
         attached = self._attached
         for plain in messages:
-            if plain.sid in attached:
-                self.deliver(plain.whole())
-            else:
+            outboxes = attached.get(plain.sid)
+            if outboxes is None:
                 self.discarded += 1
+                continue
+            update = PlainUpdate(plain)
+            for outbox in outboxes:
+                outbox.offer_plain(update, plain.sid, plain.id)
+            self.delivered += len(outboxes)
 
     def stalled(self, stalls: Iterable[Stall]) -> None:
         """Tell the browsers of some keys that their publishers fell silent."""

@@ -6,57 +6,14 @@ from itertools import islice
 from typing import Protocol
 
 from progress_ws.core import codec
-from progress_ws.core.frames import pack
-from progress_ws.core.message import Message, parse_id, supersedes
+from progress_ws.core.message import parse_id, supersedes
 from progress_ws.core.silence import Stall
+from progress_ws.core.update import FRAME_OVERHEAD_BYTES, PlainUpdate, Update
 
 MAX_BYTES = 16 * 1024 * 1024
 """Above the largest publish request (8 MiB): one burst costs no healthy browser its socket."""
 MAX_FRAMES = 8192
 TAKE_BYTES = 64 * 1024
-FRAME_OVERHEAD_BYTES = 256
-
-
-class Update:
-    """A delivered message with its frames, each encoded at most once for all sockets of a sid."""
-
-    __slots__ = ("_frame", "_packed", "_packed_text", "message", "replay", "size")
-
-    def __init__(self, message: Message, *, replay: bool = False) -> None:
-        """`replay`: it comes from history."""
-        self.message = message
-        self.replay = replay
-        self.size = len(message.message) + FRAME_OVERHEAD_BYTES
-        self._frame: bytes | None = None
-        self._packed: bytes | None = None
-        self._packed_text: bytes | None = None
-
-    def frame(self) -> bytes:
-        """Return the frame of `format=json`."""
-        if self._frame is None:
-            self._frame = codec.message_frame(self.message, replay=self.replay)
-        return self._frame
-
-    def packed(self) -> bytes:
-        """Return that frame as a WebSocket carries it."""
-        if self._packed is None:
-            self._packed = pack(self.frame())
-        return self._packed
-
-    def packed_text(self) -> bytes:
-        """Return the frame of `format=text` as a WebSocket carries it."""
-        if self._packed_text is None:
-            self._packed_text = pack(codec.message_text(self.message))
-        return self._packed_text
-
-    def age_s(self, now_s: float) -> float | None:
-        """Return the seconds since it was published; None where they would mean nothing.
-
-        Of other publishers the time may be anything, and AMQP's is in whole seconds.
-        """
-        if self.message.id is None or not self.message.ts or self.replay:
-            return None
-        return max(0.0, now_s - self.message.ts)  # two hosts, two clocks
 
 
 _FRAMES = (Update, bytes)
@@ -144,7 +101,7 @@ class Outbox:
         if self._replays and (source := self._replays.get(message.sid)) is not None:
             source.await_latest()
             return
-        if self._ahead and self._has_seen(message):
+        if self._ahead and self._has_seen(message.sid, message.id):
             return
         if message.key is None:
             self._append(update, update, update.size)
@@ -157,6 +114,13 @@ class Outbox:
             del self._waiting[slot]
             self._bytes -= older.size
         self._append(slot, update, update.size)
+
+    def offer_plain(self, update: PlainUpdate, sid: str, id: str) -> None:
+        """Add a plain message, whose sid and id are these; see `offer`."""
+        if self._replays and (source := self._replays.get(sid)) is not None:
+            source.await_latest()
+        elif not (self._ahead and self._has_seen(sid, id)):
+            self._append(update, update, update.size)
 
     def push(self, frame: bytes) -> None:
         """Add a frame that is no message (`welcome`, `followed`, `pong`, `error`)."""
@@ -271,17 +235,17 @@ class Outbox:
                 return taken
         return []
 
-    def _has_seen(self, message: Message) -> bool:
+    def _has_seen(self, sid: str, id: str | None) -> bool:
         """Tell whether the browser saw a message elsewhere, before it came to this node."""
-        ahead = self._ahead.get(message.sid)
-        number = parse_id(message.id) if ahead and message.id is not None else None
+        ahead = self._ahead.get(sid)
+        number = parse_id(id) if ahead and id is not None else None
         if ahead is None or number is None or number.publisher not in ahead:
             return False
         if number.seq <= ahead[number.publisher]:
             return True
         del ahead[number.publisher]
         if not ahead:
-            del self._ahead[message.sid]
+            del self._ahead[sid]
         return False
 
     def _replace(self, slot: object, frame: bytes) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from progress_ws.core.history import History
-from progress_ws.core.outbox import FRAME_OVERHEAD_BYTES, Update, stalled_frame
+from progress_ws.core.outbox import stalled_frame
 from progress_ws.core.silence import Stall
+from progress_ws.core.update import FRAME_OVERHEAD_BYTES, Update
 
 
 class Replay:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from progress_ws.core.codec import MALFORMED, MAX_DEPTH, is_too_deep
+from progress_ws.core.codec import MALFORMED, MAX_DEPTH, encode, is_too_deep
 from progress_ws.core.message import SEQ_LIMIT, Message, Number, is_sid, parse_id
 
 SERIES_MAX = 1024
@@ -29,6 +29,17 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         return Message(
             self.sid, self.message.copy(), None, None, None, None, None, self.id, self.ts
         )
+
+    def frame(self) -> bytes:
+        """Encode its `message` frame of `format=json`."""
+        return encode(_Frame(self.sid, self.message, self.id, self.ts))
+
+
+class _Frame(msgspec.Struct, tag_field="type", tag="message", gc=False):
+    sid: str
+    message: msgspec.Raw
+    id: str
+    ts: float
 
 
 class Series(NamedTuple):

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from progress_ws.core.memory import Memory
-from progress_ws.core.outbox import Update
+from progress_ws.core.update import Update
 from progress_ws.node.lag import Lag
 from progress_ws.node.parts import Parts
 from progress_ws.node.recovery import Recovery

@@ -7,9 +7,10 @@ from aiohttp import hdrs, web
 
 from progress_ws.core import codec
 from progress_ws.core.message import SID_RULE, is_sid
-from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox
 from progress_ws.core.position import After, Position, parse_after
 from progress_ws.core.subscriber import Subscriber
+from progress_ws.core.update import Update
 from progress_ws.node import origins
 from progress_ws.node.keys import HUB, MEMORY, RECOVERY, SETTINGS
 from progress_ws.node.problems import problem

@@ -15,9 +15,10 @@ from aiohttp import web
 from progress_ws.core.frames import PING_S, CloseCode
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
 from progress_ws.core.position import After, Position
 from progress_ws.core.subscriber import Subscriber
+from progress_ws.core.update import Update
 from progress_ws.node.sockets import LINGER_S, NO_STATUS
 from progress_ws.node.wire import STALLED_AFTER_S, OnWritten
 

@@ -13,7 +13,8 @@ import structlog
 from aiohttp.abc import AbstractStreamWriter
 
 from progress_ws.core.frames import pack
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
+from progress_ws.core.update import Update
 
 log = structlog.get_logger(__name__)
 
@@ -95,11 +96,11 @@ class Wire:
     """
 
     __slots__ = (
+        "_as_text",
         "_drain",
         "_is_due",
         "_is_ended",
         "_outbox",
-        "_pack",
         "_transport",
         "_turn",
         "_writer",
@@ -130,7 +131,7 @@ class Wire:
         self._writer = writer
         self._transport = transport
         self._turn = turn
-        self._pack = Update.packed_text if as_text else Update.packed
+        self._as_text = as_text
         self._outbox: Outbox | None = None
         self._drain: asyncio.Task[None] | None = None
         self._is_due = self._is_ended = False
@@ -168,7 +169,7 @@ class Wire:
         on_written = self._turn.on_written
         for item in outbox.take_now():
             if isinstance(item, Update):
-                frames.append(self._pack(item))
+                frames.append(item.packed_text() if self._as_text else item.packed())
                 on_written(item, now_s)
             else:
                 frames.append(pack(item))

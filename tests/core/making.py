@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from progress_ws.core import codec
 from progress_ws.core.message import Draft, Message
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
+from progress_ws.core.update import Update
 
 SID = "s" * 22
 LIMIT = 65536

@@ -11,8 +11,9 @@ from progress_ws.core.history import SHARE, History
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message, Number, Numbered
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
 from progress_ws.core.series import decode_series
+from progress_ws.core.update import Update
 from tests.core.making import message, taken
 
 SIDS = ["a" * 22, "b" * 22]

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from progress_ws.core.hub import Hub
-from progress_ws.core.outbox import Outbox, Update
+from progress_ws.core.outbox import Outbox
+from progress_ws.core.update import Update
 from tests.core.making import SID, message
 
 OTHER = "o" * 22

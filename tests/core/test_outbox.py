@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_ws.core.message import Message, supersedes
-from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox
+from progress_ws.core.update import Update
 from tests.core.making import SID, message
 
 OTHER = "o" * 22

@@ -7,7 +7,8 @@ from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Number, Numbered
-from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox
+from progress_ws.core.update import Update
 from tests.core.making import SID, message, taken
 
 OTHER = "o" * 22

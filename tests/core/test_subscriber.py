@@ -12,9 +12,10 @@ from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Numbered, parse_id
-from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox
 from progress_ws.core.position import After, Position, parse_position
 from progress_ws.core.subscriber import Subscriber
+from progress_ws.core.update import Update
 from progress_ws.errors import ProtocolError
 from tests.core.making import SID, message
 

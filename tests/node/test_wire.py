@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from progress_ws.core.frames import pack
-from progress_ws.core.outbox import TAKE_BYTES, Outbox, Update
+from progress_ws.core.outbox import TAKE_BYTES, Outbox
+from progress_ws.core.update import Update
 from progress_ws.node import wire as wires
 from progress_ws.node.wire import HIGH_WATER_BYTES, Turn, Wire
 from tests.core.making import message
@@ -167,7 +168,6 @@ async def test_an_error_of_one_wire_harms_no_other(
     monkeypatch.setattr(Update, "packed", lambda self: 1 // (self is not broken) and b"ok")
     other = Line(line.wire._turn, line.transport, line.reader)
     line.outbox.offer(broken)
-    other.wire._pack = line.wire._pack = Update.packed
     other.outbox.offer(update(1))
     await eventually(lambda: other.writes)
     assert (line.told, other.told) == (["failed"], [])
