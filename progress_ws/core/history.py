@@ -137,11 +137,13 @@ class History:
             size = measure(message)
             publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
             entry = Entry(message, publisher, seq, ordinal, arrived_s, size)
-            self._name(session, entry, message)
+            if message.key is not None and (older := session.keys.get(message.key)) is not None:
+                self._replace(session, older)
+            session.name(entry, message)
         if message.final:
             entry.final = True
             lane = session.finals
-        lane.entries.append(entry)
+        lane.append(entry)
         if not lane.is_queued:
             (self._finals if entry.final else self._ordinary).put(session, ordinal)
         session.size += size
@@ -212,18 +214,6 @@ class History:
         self._sessions[sid] = session
         self.size += session.size
         return session
-
-    def _name(self, session: Session, entry: Entry, message: Message) -> None:
-        """Let an entry be found by its key, its name or its text."""
-        if message.key is not None:
-            if (older := session.keys.get(message.key)) is not None:
-                self._replace(session, older)
-            session.keys[message.key] = entry
-        if message.dedupe is not None:
-            entry.dedupe = message.dedupe
-            session.names[message.dedupe] = entry
-        if entry.publisher is None:
-            session.unnumbered.setdefault(bytes(message.message), []).append(entry)
 
     def _replace(self, session: Session, entry: Entry) -> None:
         """Take out what a newer message of its key replaces; its name stays known."""

@@ -89,6 +89,10 @@ class Gone(NamedTuple):
     entries: Sequence[Entry] = ()
 
 
+_NONE: list[Entry] = []
+"""In the place of a list that is not needed; never written to."""
+
+
 class Lane:
     """Entries of one session by rising place.
 
@@ -104,9 +108,16 @@ class Lane:
 
     def __init__(self, edge: int) -> None:
         self.edge = edge
-        self.entries: list[Entry] = []
+        self.entries: list[Entry] = _NONE
         self.is_queued = False
         self._gone = 0
+
+    def append(self, entry: Entry) -> None:
+        """Add one behind the others."""
+        if self.entries:
+            self.entries.append(entry)
+        else:
+            self.entries = [entry]
 
     def first(self) -> int:
         """Return the place of the oldest that is there; 0: there is none."""

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush, heapreplace, merge
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from progress_ws.core.journal import Journal, JournalLane
 from progress_ws.core.lanes import Entry, Gone, Lane
+from progress_ws.core.message import Message
 
 EVICTED_MAX = 16
-SESSION_BYTES, EVICTED_BYTES = 1000, 250
+SESSION_BYTES, EVICTED_BYTES = 680, 250
 """As measured: see `tests/core/test_history_bytes.py`."""
 
 _ordinal = attrgetter("ordinal")
+
+_NONE: dict[Any, Any] = {}
+"""In the place of a dictionary that is not needed; never written to. Sessions may be a million."""
 
 AnyLane = Lane | JournalLane
 L = TypeVar("L", Lane, JournalLane)
@@ -57,12 +61,25 @@ class Session:
         self.sid = sid
         self.journaled = JournalLane(journal, edge)
         self.ordinary, self.finals = Lane(edge), Lane(edge)
-        self.keys: dict[str, Entry] = {}
-        self.names: dict[str, Entry] = {}
-        self.unnumbered: dict[bytes, list[Entry]] = {}
+        self.keys: dict[str, Entry] = _NONE
+        self.names: dict[str, Entry] = _NONE
+        self.unnumbered: dict[bytes, list[Entry]] = _NONE
         self.size = SESSION_BYTES
-        self._evicted: dict[str, tuple[int, float]] = {}
+        self._evicted: dict[str, tuple[int, float]] = _NONE
         self._unsure_s = unsure_s
+
+    def name(self, entry: Entry, message: Message) -> None:
+        """Let an entry be found by its key, its name or its text."""
+        if message.key is not None:
+            self.keys = self.keys or {}
+            self.keys[message.key] = entry
+        if message.dedupe is not None:
+            entry.dedupe = message.dedupe
+            self.names = self.names or {}
+            self.names[message.dedupe] = entry
+        if entry.publisher is None:
+            self.unnumbered = self.unnumbered or {}
+            self.unnumbered.setdefault(bytes(message.message), []).append(entry)
 
     def after(self, ordinal: int) -> Iterator[Entry]:
         """Give its entries beyond a place, in order; not to be used across a change."""
@@ -107,6 +124,8 @@ class Session:
             how many bytes more that takes.
         """
         self.note_lost(gone.unsure_s)
+        if not self._evicted:
+            self._evicted = {}
         evicted, known = self._evicted, len(self._evicted)
         for publisher, (seq, arrived_s) in gone.newest.items():
             if (before := evicted.pop(publisher, None)) is not None:
