@@ -15,6 +15,7 @@ SIDS = 1_000_000
 MIB = 2**20
 SETTINGS = (2**30, 64 * MIB)
 """One that holds them all, and the default, that holds the newest of them."""
+RATE = 50_000
 ARRIVE_S = 120
 FREE_MIB = 40
 """What a working node takes beside its history: buffers of what is just arriving."""
@@ -32,7 +33,8 @@ def run(bench: Bench) -> Result:
             (node,) = system.parts
             before = resident_bytes(system.nodes)
             publisher = system.posting_to(path)
-            publisher.ask(json.dumps(asdict(Order(sids, each_once=True))), 600)
+            order = Order(sids, each_once=True, rate=RATE)
+            publisher.ask(json.dumps(asdict(order)), 600)
             wait_for(
                 lambda node=node: metric(node, "messages_discarded_total") >= sids,  # type: ignore[misc]
                 timeout_s=ARRIVE_S,
