@@ -4,9 +4,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+from typing import TypeVar
 
 from progress_ws.broker.receipt import Receipt
 from progress_ws.broker.seam import (
@@ -36,6 +37,8 @@ SILENCE_S = 1.0
 before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
+
+T = TypeVar("T")
 
 OnOutage = Callable[[str | None], None]
 """Told why nothing gets through, once for each outage, and None when something does again."""
@@ -284,13 +287,11 @@ class Sender:
             await asyncio.sleep(SILENCE_S)
             if self._confirmed.is_set() or len(self.backlog):
                 continue
-            async with _confirm_in_time():
-                await self.say_last()
+            await _in_time(self.say_last())
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
-            async with _confirm_in_time():
-                ids = await link.put(batch)
+            ids = await _in_time(link.put(batch))
             self.backlog.confirm(batch, ids)
             self._confirmed.set()
             if any(ids):
@@ -313,10 +314,14 @@ class Sender:
             self._on_outage(None)
 
 
-@asynccontextmanager
-async def _confirm_in_time() -> AsyncIterator[None]:
+async def _in_time(confirmed: Awaitable[T]) -> T:
+    """Wait for a confirm, but not for ever.
+
+    Raises:
+        LinkLost: it stayed away.
+    """
     try:
         async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-            yield
+            return await confirmed
     except TimeoutError as exc:
         raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc

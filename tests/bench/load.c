@@ -60,7 +60,7 @@ static uint64_t first_at, last_at;
 
 static uint64_t wait_for, wait_until;
 static double churn_per_s;
-static uint64_t churn_began, churned;
+static uint64_t churn_began, churn_done, churned; /* the latter of one order */
 static unsigned char buffer[READ_BYTES];
 
 static uint64_t now_ns(void) {
@@ -455,7 +455,7 @@ static void obey(char *line) {
         churn_per_s = rate;
         is_tracking = 1;
         churn_began = now_ns();
-        churned = 0;
+        churn_done = churned = 0;
     } else if (!strncmp(line, "close", 5)) {
         close_all();
     } else {
@@ -476,8 +476,9 @@ static void go_on_opening(void) {
 
 static void go_on_churning(void) {
     double passed = (double)(now_ns() - churn_began) / 1e9;
-    while ((double)churned < passed * churn_per_s) {
+    while ((double)churn_done < passed * churn_per_s) {
         struct conn *c = &conns[(size_t)rand() % total];
+        churn_done++;
         churned++;
         if (c->state != READY) continue;
         close_conn(c);
