@@ -25,7 +25,7 @@ OURS = (Connection, Socket, Stream, web.WebSocketResponse, web.Request)
 
 @pytest.fixture(autouse=True)
 def uncollected() -> Iterator[None]:
-    """Nothing is collected meanwhile, and nothing is left from before."""
+    """Nothing is collected meanwhile; what other tests left behind is not counted."""
     gc.collect()
     gc.disable()
     yield
@@ -54,7 +54,7 @@ async def test_a_closed_socket_is_freed(lone: LiveNode) -> None:
     async with lone.tab(sid=new_sid()) as browser:
         await lone.send(browser.sid, 1)
         await browser.frame()
-        assert alive()["Socket"] == 1
+        assert alive()["Socket"] > before["Socket"]
     await nothing_is_left(before)
 
 
@@ -76,7 +76,7 @@ async def test_a_closed_stream_is_freed(lone: LiveNode) -> None:
     before = alive()
     async with stream(lone, new_sid()) as browser:
         await browser.frame()
-        assert alive()["Stream"] == 1
+        assert alive()["Stream"] > before["Stream"]
     await nothing_is_left(before)
 
 
