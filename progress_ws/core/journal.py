@@ -7,7 +7,7 @@ objects that have long left the processor's caches when they go.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import accumulate, islice, takewhile
 
 from progress_ws.core import codec
@@ -97,15 +97,20 @@ class Page:
 
     def _split(self) -> "array[int]":
         """Find where each text ends; not done before somebody reads."""
-        members = codec.split(self._body)
-        ends = self._ends = array("I", [*accumulate(len(text) + 1 for text in members)])
+        texts = codec.split(self._body)
+        ends = self._ends = _ends_of(texts)
         if ends[-1] + 1 != len(self._body):  # blanks between them
-            self._write([bytes(text) for text in members])
+            self._write([bytes(text) for text in texts])
         return ends
 
     def _write(self, texts: list[bytes]) -> None:
         self._body = b"[" + b",".join(texts) + b"]"
-        self._ends = array("I", [*accumulate(len(text) + 1 for text in texts)])
+        self._ends = _ends_of(texts)
+
+
+def _ends_of(texts: Iterable[Sized]) -> "array[int]":
+    """Return where each text ends in an array without blanks."""
+    return array("I", [*accumulate(len(text) + 1 for text in texts)])
 
 
 class Journal:
@@ -269,7 +274,8 @@ class JournalLane:
             self._counted -= known
         del self.places[:count]
         self.room_for -= count
-        self.edge = max(self.edge, *gone[-1:], 0)
+        if gone:
+            self.edge = gone[-1]
         return Gone(count, 0, newest, edge=self.edge)
 
     def after(self, ordinal: int) -> Iterator[Entry]:

@@ -26,9 +26,7 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     def whole(self) -> Message:
         """Return the same as a message, which does not keep the whole text that it came in."""
-        return Message(
-            self.sid, self.message.copy(), None, None, None, None, None, self.id, self.ts
-        )
+        return Message(self.sid, self.message.copy(), id=self.id, ts=self.ts)
 
     def frame(self) -> bytes:
         """Encode its `message` frame of `format=json`."""

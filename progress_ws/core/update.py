@@ -56,11 +56,12 @@ class PlainUpdate(Update):
     Very many of them wait at a time, and what is small stays in the processor's caches.
     """
 
-    __slots__ = ("_ts", "_whole")
+    __slots__ = ("_ts",)
     replay = False
 
     def __init__(self, plain: Plain) -> None:
-        self._whole = pack(plain.frame())
+        self._packed = pack(plain.frame())
+        self._packed_text = None
         self._ts = plain.ts
         self.size = len(plain.message) + FRAME_OVERHEAD_BYTES
 
@@ -71,15 +72,7 @@ class PlainUpdate(Update):
 
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
-        return unpack(self._whole)
-
-    def packed(self) -> bytes:
-        """Return that frame as a WebSocket carries it."""
-        return self._whole
-
-    def packed_text(self) -> bytes:
-        """Return the frame of `format=text` as a WebSocket carries it."""
-        return pack(codec.message_text(self.message))
+        return unpack(self.packed())
 
     def age_s(self, now_s: float) -> float | None:
         """Return the seconds since it was published; None where they would mean nothing."""

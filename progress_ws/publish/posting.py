@@ -60,15 +60,8 @@ class Posting:
                         return
                 except (KeyError, *UNWRITABLE):
                     pass  # a new sid, or there is something to be told
-        draft = new_draft(
-            sid,
-            message,
-            key=key,
-            run=run,
-            final=final,
-            stall_s=stall_s,
-            dedupe=dedupe,
-            max_message_bytes=self._max_message_bytes,
+        draft = self._draft(
+            sid, message, key=key, run=run, final=final, stall_s=stall_s, dedupe=dedupe
         )
         self.post_draft(draft)
 
@@ -86,3 +79,6 @@ class Posting:
             cause = None if self._running.cancelled() else self._running.exception()
             raise ProgressError("the publisher has ended") from cause
         return self._sender
+
+    def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
+        return new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.sender import Sender
-from progress_ws.core import codec
 from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request, Update
 from progress_ws.publish import ending
@@ -280,9 +279,6 @@ class Publisher(Posting):
         self.end_bars(error)
         if self._sender is not None and not self._sender.cut_off:
             await _finish(self._sender)
-
-    def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
-        return codec.new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)
 
 
 async def _finish(sender: Sender) -> None:
