@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from deploy.local import Nginx, Node
+from tests.support.proxy import Proxy
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
 
@@ -135,6 +136,28 @@ async def test_the_page_moves_to_another_node_with_all_its_jobs(
         assert await page.locator("#connection").inner_text() == f"Live · {after}"
     assert await running.count() + await page.locator("#errands [state=done]").count() >= 19
     await page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+async def test_a_page_whose_way_back_is_long_still_tells_what_came_along(
+    nodes: list[Node], chromium: "Browser"
+) -> None:
+    async with Proxy(nodes[0].port) as proxy:
+        page = await chromium.new_page()
+        await page.goto(f"http://127.0.0.1:{proxy.port}")
+        await page.locator("#nodes .node").nth(2).wait_for(timeout=20_000)
+        await page.get_by_role("button", name="Start twenty jobs").click()
+        await page.locator("#errands [state=running]").nth(19).wait_for(timeout=60_000)
+        await proxy.refuse()
+        await page.get_by_role("button", name="Switch me to another node").click()
+        await asyncio.sleep(6)  # longer than its sessions may take once it is back
+        proxy.target = nodes[1].port
+        await proxy.listen()
+        await page.evaluate("dispatchEvent(new Event('online'))")
+        moved = "From web-1 to web-2 with 20 sessions: nothing is missing."
+        await page.locator("#switch-notice").filter(has_text=moved).wait_for(timeout=20_000)
+        await page.close()
 
 
 async def test_a_node_that_stops_tells_the_browsers_of_others(nodes: list[Node]) -> None:
