@@ -1,9 +1,10 @@
 """A node's memory in pages of 2 MiB, where Linux has them.
 
 A node with many connections touches a little of the memory of each, again and again, and each page
-of 4 KiB that is not among the last thousand or so must be looked up first, which on a virtual
-machine may take longer than the work: of one message to 10,000 sockets it is a quarter. Linux makes huge pages by itself only of memory whose owner asked
-for it (`/sys/kernel/mm/transparent_hugepage/enabled` is `madvise` in most distributions), and
+of 4 KiB that is not among the last thousand or so must be looked up first. On a virtual machine
+that may take longer than the work: it is a quarter of one message's way to 10,000 sockets. Linux
+makes huge pages by itself only of memory whose owner asked for it (where
+`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise`, as most distributions have it), and
 Python's allocator does not ask. So this does, for what has been filled already
 (`MADV_COLLAPSE`, Linux 6.1 and later, https://man7.org/linux/man-pages/man2/madvise.2.html), and
 only while memory does not grow: what grows may be gone a moment later.
