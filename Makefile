@@ -1,8 +1,8 @@
 # Short verbs; `make` lists them. More for pytest: make test ARGS="-k drain".
 
 PYTHON := .venv/bin/python
-# Tests mostly wait, so three at a time keep two cores busy; those of one file stay together.
-PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile
+# Tests mostly wait, so four at a time keep two cores busy; those of one file stay together.
+PYTEST := $(PYTHON) -m pytest -n 4 --dist loadfile
 # What is built upon these does not depend on the broker's version.
 AT_THE_BROKER := tests/broker tests/system/test_rights.py tests/faults/test_rabbitmq_cluster.py
 .DEFAULT_GOAL := help
@@ -23,13 +23,13 @@ test:  ## run the tests, in minutes, against real parts
 	@deploy/install.sh test
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# The slow ones two at a time: what is measured in a fault's seconds needs room. 5: ARGS left none.
+# The slow ones three at a time: what is measured in a fault's seconds needs room. 5: ARGS left none.
 test-all:  ## run the long fault and load tests, too, and what talks to a broker also with RabbitMQ 4
 	@deploy/install.sh test-all
 	$(PYTEST) -m "not slow" $(ARGS) || test $$? = 5
-	$(PYTEST) -m slow -n 2 $(ARGS) || test $$? = 5
+	$(PYTEST) -m slow -n 3 $(ARGS) || test $$? = 5
 	@deploy/trixie.sh look >/dev/null || { echo "Skipped: the tests against RabbitMQ 4."; exit 0; }; \
-		set -x; $(PYTEST) -n 2 --rabbitmq=4 -m "broker and not browser" $(AT_THE_BROKER) $(ARGS) || test $$? = 5
+		set -x; $(PYTEST) -n 3 --rabbitmq=4 -m "broker and not browser" $(AT_THE_BROKER) $(ARGS) || test $$? = 5
 
 bench:  ## measure ours beside its peers, in one run; a glance: make bench ARGS=--quick
 	@deploy/install.sh bench

@@ -81,6 +81,7 @@ async def test_a_program_is_seen_to_its_end(node: Node, name: str) -> None:
     assert (last["state"], last["current"]) == (state, 3)
 
 
+@pytest.mark.slow
 def test_without_a_sid_it_is_the_libraries_alone() -> None:
     for _state, code in ENDS.values():
         if "SID" not in code:

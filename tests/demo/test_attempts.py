@@ -161,7 +161,7 @@ async def test_a_killed_worker_is_missed_and_another_heals_the_bar(
     ("query", "data", "result"),
     [
         ("", TABLE, "100 rows, 2 columns"),
-        ("?sample=small", None, "100,000 rows, 14 columns"),
+        pytest.param("?sample=small", None, "100,000 rows, 14 columns", marks=pytest.mark.slow),
     ],
 )
 async def test_another_attempt_has_all_that_it_needs(

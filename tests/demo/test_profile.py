@@ -181,6 +181,7 @@ def measured(path: Path) -> tuple[Profile, int]:
     return table, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+@pytest.mark.slow
 def test_a_large_file_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
     paths = (tmp_path / "small.csv", tmp_path / "large.csv")
     for path, thousands in zip(paths, (40, 100), strict=True):

@@ -179,6 +179,7 @@ async def test_a_signal_to_everybody_ends_all_well(own_node: Node) -> None:
     assert not any(is_alive(pid) for pid in pids)
 
 
+@pytest.mark.slow
 async def test_workers_do_not_outlive_their_supervisor(own_node: Node) -> None:
     """Killed with -9 it cannot tell them; they notice, and say good-bye to their browsers."""
     async with a_tab_on_each(own_node, new_sid()) as tabs:

@@ -54,7 +54,10 @@ async def say(amqp_url: str, browser: Tab, value: str) -> None:
     assert await browser.values_until(value) == []
 
 
-@pytest.mark.parametrize("others", [0, 1], ids=["only node", "one of two"])
+@pytest.mark.parametrize(
+    "others",
+    [pytest.param(0, id="only node", marks=pytest.mark.slow), pytest.param(1, id="one of two")],
+)
 async def test_the_binding_is_gone(
     others: int, amqp_url: str, rabbitmq: RabbitMQ, vhost: str, node_process: Start
 ) -> None:
