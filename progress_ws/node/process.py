@@ -15,7 +15,6 @@ from progress_ws.errors import SettingsError
 from progress_ws.node.admission import BACKLOG, NodeRunner
 from progress_ws.node.drain import drain
 from progress_ws.node.garbage import spare_the_old
-from progress_ws.node.hugepages import use_huge_pages
 from progress_ws.node.keys import READINESS, SIBLINGS, SOCKETS
 from progress_ws.node.listening import PacedSite
 from progress_ws.node.settings import Settings, variable
@@ -55,8 +54,6 @@ async def run_node(
     app[READINESS].on_failure = stop.set
     owner = Owner(on_death=app[READINESS].fail)
     owner.start("garbage", spare_the_old())
-    if settings.huge_pages == "on":
-        owner.start("huge pages", use_huge_pages())
     runner = NodeRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:

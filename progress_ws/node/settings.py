@@ -127,9 +127,6 @@ class Settings:
         _text("bulk|plain", "bulk or plain"),
         "who reads deliveries: bulk, ourselves, out of the connection's bytes; plain, aio-pika",
     )
-    huge_pages: str = _setting(
-        "on", _text("on|off", "on or off"), "memory in pages of 2 MiB, where Linux has them"
-    )
     log_level: str = _setting(
         "info",
         _text("debug|info|warning|error|critical", "debug, info, warning, error or critical"),

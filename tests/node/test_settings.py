@@ -30,7 +30,6 @@ DEFAULTS = {
     "publish_timeout_seconds": 5,
     "drain_seconds": 10,
     "feed": "bulk",
-    "huge_pages": "on",
     "log_level": "info",
     "log_format": "auto",
 }
@@ -54,7 +53,6 @@ RIGHT = [
     ("PROGRESS_WS_PUBLISH_TIMEOUT_SECONDS", "0.5", 0.5),
     ("PROGRESS_WS_DRAIN_SECONDS", "0", 0),
     ("PROGRESS_WS_FEED", "plain", "plain"),
-    ("PROGRESS_WS_HUGE_PAGES", "off", "off"),
     ("PROGRESS_WS_LOG_LEVEL", "debug", "debug"),
     ("PROGRESS_WS_LOG_FORMAT", "console", "console"),
 ]
@@ -76,7 +74,6 @@ WRONG = [
     ("PROGRESS_WS_PREFIX", "x" * 65, "64"),
     ("PROGRESS_WS_NODE", "node/7", "characters"),
     ("PROGRESS_WS_FEED", "quick", "plain"),
-    ("PROGRESS_WS_HUGE_PAGES", "yes", "on or off"),
     ("PROGRESS_WS_NODE", "two\nlines", "characters"),
     ("PROGRESS_WS_WORKERS", "0", "1"),
     ("PROGRESS_WS_WORKERS", "many", "1"),

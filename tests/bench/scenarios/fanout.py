@@ -1,7 +1,6 @@
 """One message to 10,000 sockets of one sid, beside a plain loop of `send_str`."""
 
 import json
-import time
 from dataclasses import asdict
 from statistics import median
 
@@ -15,8 +14,6 @@ from tests.bench.usage import cpu_s
 
 SOCKETS = 10_000
 ARRIVE_S = 30
-PAUSE_S = 0.5
-"""From one message to the next, as it is where one is for everybody."""
 
 
 def run(bench: Bench) -> Result:
@@ -44,7 +41,6 @@ def run(bench: Bench) -> Result:
 
 
 def loop(bare: Bare, load: Load, sockets: int) -> dict[str, float]:
-    time.sleep(PAUSE_S)
     answer = bare.child.ask(f"fan 1 {load.reset(1, copies=sockets)}")
     _arrive(load, sockets)
     last_ms = (load.report().last_ns - answer["began_ns"]) / 1e6
@@ -52,7 +48,6 @@ def loop(bare: Bare, load: Load, sockets: int) -> dict[str, float]:
 
 
 def fan(ours: Ours, load: Load, sockets: int) -> dict[str, float]:
-    time.sleep(PAUSE_S)
     number = load.reset(1, copies=sockets)
     cpu = cpu_s(ours.nodes[:1])
     order = Order(1, number, rate=1000, last=1, everybody=True)
