@@ -29,7 +29,7 @@ test-all:  ## run the long fault and load tests, too, and what talks to a broker
 	$(PYTEST) -m "not slow" $(ARGS) || test $$? = 5
 	$(PYTEST) -m slow -n 3 $(ARGS) || test $$? = 5
 	@deploy/trixie.sh look >/dev/null || { echo "Skipped: the tests against RabbitMQ 4."; exit 0; }; \
-		set -x; $(PYTEST) -n 3 --rabbitmq=4 -m "broker and not browser" $(AT_THE_BROKER) $(ARGS) || test $$? = 5
+		set -x; $(PYTEST) -n 2 --rabbitmq=4 -m "broker and not browser" $(AT_THE_BROKER) $(ARGS) || test $$? = 5
 
 bench:  ## measure ours beside its peers, in one run; a glance: make bench ARGS=--quick
 	@deploy/install.sh bench

@@ -38,7 +38,13 @@ class RabbitMQCluster:
     def wait_ready(self) -> None:
         """Wait until each answers and knows the others."""
         for broker in self.brokers:
-            broker.wait_ready()
+            try:
+                broker.wait_ready()
+            except RuntimeError:
+                # While they look for one another a RabbitMQ 4 may die of one that has just looked
+                # (an assertion in rabbit_peer_discovery). It is started again, as anybody would.
+                broker.start()
+                broker.wait_ready()
             broker.wait_until(
                 lambda broker=broker: self._members(broker) == BROKERS,  # type: ignore[misc]
                 timeout_s=FORM_S,
