@@ -86,16 +86,12 @@ function obstacle() {
 /** Drop the connection until it is on another node; resolves with what to say of it. */
 async function moved(from) {
   for (let tries = 1; tries <= TRIES; tries++) {
-    const patience = new AbortController();
-    const followed = countFollowed(patience.signal);
     const welcome = next("welcome", WELCOME_MS);
     drop();
     const to = (await welcome)?.node;
-    if (!to || to === from) patience.abort();
     if (!to) return "There is no connection just now; it comes back by itself.";
     if (to === from) continue;
-    setTimeout(() => patience.abort(), FOLLOWED_MS); // from here: its way back may have taken longer
-    const { sessions, missing } = await followed;
+    const { sessions, missing } = await countFollowed(); // from now on: the way back may be long
     const ways = tries === 1 ? "" : ` in ${tries} attempts`;
     const carried = sessions ? ` with ${sessions} ${sessions === 1 ? "session" : "sessions"}` : "";
     const whole = missing ? "messages may be missing" : "nothing is missing";
@@ -104,9 +100,10 @@ async function moved(from) {
   return `The load balancer put it on ${from} each of ${TRIES} times.`;
 }
 
-/** Resolves once all sessions came along, or patience has ended, with how many did. */
-function countFollowed(signal) {
+/** Resolves once all sessions came along, or after a while, with how many did. */
+function countFollowed() {
   const wanted = document.querySelectorAll("progress-live[sid]").length;
+  const signal = AbortSignal.timeout(FOLLOWED_MS);
   let sessions = 0;
   let missing = 0;
   return new Promise((resolve) => {
