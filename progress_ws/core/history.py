@@ -12,7 +12,7 @@ every other message as an entry of its session.
 
 Letting go one message costs more than to take it in, for it has long left the processor's caches.
 So some of one session go at a time, and of those the oldest first: of what is retained in all, no
-more than a sixteenth may be older than what has gone.
+more than an eighth may be older than what has gone.
 
 An operation costs the same, amortised, however many messages are retained, and hardly more with
 more sessions.
@@ -32,7 +32,7 @@ from progress_ws.core.session import AnyLane, Queue, Session
 
 SHARE = 8
 """No session gets more than one part in so many of the bytes."""
-AT_ONCE = 16
+AT_ONCE = 8
 """One part in so many of the places goes at once."""
 ALIASES_MAX = 8
 ENTRY_BYTES, NAME_BYTES, UNNUMBERED_BYTES = 490, 320, 250

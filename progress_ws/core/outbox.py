@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from progress_ws.core import codec
 from progress_ws.core.message import parse_id, supersedes
@@ -14,9 +15,6 @@ MAX_BYTES = 16 * 1024 * 1024
 """Above the largest publish request (8 MiB): one burst costs no healthy browser its socket."""
 MAX_FRAMES = 8192
 TAKE_BYTES = 64 * 1024
-
-
-_FRAMES = (Update, bytes)
 
 
 class Source(Protocol):
@@ -56,7 +54,6 @@ class Outbox:
         "_replays",
         "_running",
         "_waiting",
-        "_wake",
     )
 
     def __init__(
@@ -72,14 +69,14 @@ class Outbox:
 
         Args:
             on_overflow: see above.
-            on_ready: called when something comes into the empty mailbox; for who cannot wait.
+            on_ready: called when something comes into the empty mailbox; for who does not `take`.
             messages_only: nothing else is told (`format=text`).
             max_bytes: the bound.
             max_frames: likewise.
         """
         self._messages_only = messages_only
         self._on_overflow = on_overflow
-        self._on_ready = on_ready
+        self._on_ready: Callable[[], None] = on_ready or _ignore
         self._max_bytes = max_bytes
         self._max_frames = max_frames
         self._waiting: dict[object, Update | Source | bytes] = {}
@@ -88,7 +85,6 @@ class Outbox:
         self._running: list[Source] = []
         self._ahead: dict[str, dict[str, int]] = {}
         self._closed = False
-        self._wake: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -156,7 +152,12 @@ class Outbox:
     def forget(self, sid: str) -> None:
         """End the replay of a session that the socket is not attached to any more."""
         self._ahead.pop(sid, None)
-        self._replays.pop(sid, None)
+        source = self._replays.pop(sid, None)
+        if source in self._running:
+            self._running.remove(source)
+        elif source is not None:
+            del self._waiting[source]
+            self._bytes -= FRAME_OVERHEAD_BYTES
 
     async def take(self) -> list[Update | bytes]:
         """Wait until something is there, and take the oldest of it (about 64 KiB).
@@ -168,14 +169,26 @@ class Outbox:
             if taken := self.take_now():
                 return taken
             if not self.has_more:
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
+                woken = asyncio.get_running_loop().create_future()
+                self._on_ready = partial(_end, woken)
+                await woken
         return []
 
     def take_now(self) -> list[Update | bytes]:
         """Take what is there, as much as for one write; nothing when nothing is."""
-        taken = self._take_waiting() if self._waiting else []
-        return taken + self._take_replayed() if self._running else taken
+        items: list[Any]
+        if self._bytes > TAKE_BYTES:
+            items = self._take_oldest()
+        else:
+            items = list(self._waiting.values())
+            self._waiting.clear()
+            self._bytes = 0
+        if not self._replays:
+            return items
+        taken = [item for item in items if isinstance(item, (Update, bytes))]
+        if len(taken) < len(items):
+            self._running += [item for item in items if not isinstance(item, (Update, bytes))]
+        return taken + self._take_replayed()
 
     @property
     def has_more(self) -> bool:
@@ -189,37 +202,25 @@ class Outbox:
         self._replays.clear()
         self._running.clear()
         self._bytes = 0
-        self._stir()
-        self._on_overflow = _ignore
-        self._on_ready = None
+        self._on_ready()
+        self._on_overflow = self._on_ready = _ignore
 
-    def _take_waiting(self) -> list[Update | bytes]:
-        """Take from the front; all of it in one go where it is less than one write."""
-        waiting = self._waiting
-        if self._bytes <= TAKE_BYTES:
-            items = list(waiting.values())
-            waiting.clear()
-            self._bytes = 0
-        else:
-            items, room = [], TAKE_BYTES
-            for slot in list(islice(waiting, TAKE_BYTES // FRAME_OVERHEAD_BYTES)):
-                if room <= 0:
-                    break
-                item = waiting.pop(slot)
-                room -= _size(item)
-                items.append(item)
-            self._bytes -= TAKE_BYTES - room
-        taken = [item for item in items if isinstance(item, _FRAMES)]
-        if len(taken) < len(items):
-            self._running += [item for item in items if not isinstance(item, _FRAMES)]
-        return taken
+    def _take_oldest(self) -> list[Any]:
+        """Take from the front, about one write."""
+        items, room = [], TAKE_BYTES
+        for slot in list(islice(self._waiting, TAKE_BYTES // FRAME_OVERHEAD_BYTES)):
+            if room <= 0:
+                break
+            item = self._waiting.pop(slot)
+            room -= _size(item)
+            items.append(item)
+        self._bytes -= TAKE_BYTES - room
+        return items
 
     def _take_replayed(self) -> list[Update | bytes]:
         """Take one write from one replay; one that has caught up makes way for what is live."""
         while self._running:
             source = self._running.pop(0)
-            if self._replays.get(source.sid) is not source:
-                continue  # forgotten meanwhile
             taken = source.take(TAKE_BYTES)
             if self._messages_only:
                 taken = [item for item in taken if isinstance(item, Update)]
@@ -263,23 +264,22 @@ class Outbox:
             return
         self._waiting[slot] = item
         self._bytes += size
-        if self._bytes > self._max_bytes or len(self._waiting) > self._max_frames:
+        count = len(self._waiting)
+        if count == 1:
+            self._on_ready()
+        if self._bytes > self._max_bytes or count > self._max_frames:
             on_overflow = self._on_overflow
             self.close()
             on_overflow()
-        elif len(self._waiting) == 1:
-            self._stir()
-
-    def _stir(self) -> None:
-        """Wake whoever waits to take."""
-        if self._on_ready is not None:
-            self._on_ready()
-        elif self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
 
 
 def _ignore() -> None:
     """Call nobody."""
+
+
+def _end(wait: asyncio.Future[None]) -> None:
+    if not wait.done():
+        wait.set_result(None)
 
 
 def _size(item: Update | Source | bytes) -> int:

@@ -9,14 +9,31 @@ FRAME_OVERHEAD_BYTES = 256
 
 
 class Update:
-    """A delivered message with its frames."""
+    """A delivered message with its frames.
 
-    __slots__ = ("_frame", "_packed", "_packed_text", "message", "replay", "size")
+    Attributes:
+        message: as it was published.
+        replay: it comes from history.
+        published_s: when it was published, in Unix seconds by its publisher's clock; None where
+            that would mean nothing. Of publishers that do not number it may be anything.
+        size: what it counts in an outbox, in bytes.
+    """
+
+    __slots__ = (
+        "_frame",
+        "_packed",
+        "_packed_text",
+        "message",
+        "published_s",
+        "replay",
+        "size",
+    )
 
     def __init__(self, message: Message, *, replay: bool = False) -> None:
         """`replay`: it comes from history."""
         self.message = message
         self.replay = replay
+        self.published_s = None if message.id is None or replay else message.ts or None
         self.size = len(message.message) + FRAME_OVERHEAD_BYTES
         self._frame: bytes | None = None
         self._packed: bytes | None = None
@@ -40,15 +57,6 @@ class Update:
             self._packed_text = pack(codec.message_text(self.message))
         return self._packed_text
 
-    def age_s(self, now_s: float) -> float | None:
-        """Return the seconds since it was published; None where they would mean nothing.
-
-        Of other publishers the time may be anything, and AMQP's is in whole seconds.
-        """
-        if self.message.id is None or not self.message.ts or self.replay:
-            return None
-        return max(0.0, now_s - self.message.ts)  # two hosts, two clocks
-
 
 class PlainUpdate(Update):
     """A plain message of a series, as its frame and nothing else.
@@ -56,13 +64,13 @@ class PlainUpdate(Update):
     Very many of them wait at a time, and what is small stays in the processor's caches.
     """
 
-    __slots__ = ("_ts",)
+    __slots__ = ()
     replay = False
 
     def __init__(self, plain: Plain) -> None:
         self._packed = pack(plain.frame())
         self._packed_text = None
-        self._ts = plain.ts
+        self.published_s = plain.ts or None
         self.size = len(plain.message) + FRAME_OVERHEAD_BYTES
 
     @property
@@ -73,7 +81,3 @@ class PlainUpdate(Update):
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
         return unpack(self.packed())
-
-    def age_s(self, now_s: float) -> float | None:
-        """Return the seconds since it was published; None where they would mean nothing."""
-        return max(0.0, now_s - self._ts) if self._ts else None

@@ -1,8 +1,10 @@
 """Prometheus metrics: counted where things happen as plain integers, read when they are scraped."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -19,6 +21,7 @@ from progress_ws.node.lag import Lag
 from progress_ws.node.parts import Parts
 from progress_ws.node.recovery import Recovery
 
+_published_s = attrgetter("published_s")
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
 
@@ -49,19 +52,14 @@ class Ages(Collector):
         self._node = node
         self._counts = [0] * (len(_LATENCY_BUCKETS_S) + 1)
         self._sum_s = 0.0
-        self._latest: Update | None = None
-        self._bucket, self._age_s = 0, 0.0
 
-    def observe(self, update: Update, now_s: float) -> None:
-        """Count a message; one that goes to many browsers at a time is looked at once."""
-        if update is not self._latest:
-            age_s = update.age_s(now_s)
-            if age_s is None:
-                return
-            self._latest, self._age_s = update, age_s
-            self._bucket = bisect_left(_LATENCY_BUCKETS_S, age_s)
-        self._counts[self._bucket] += 1
-        self._sum_s += self._age_s
+    def observe(self, updates: Iterable[Update], now_s: float) -> None:
+        """Count messages that are written; many at a time were published in one millisecond."""
+        for published_s, count in Counter(map(_published_s, updates)).items():
+            if published_s is not None:
+                age_s = max(0.0, now_s - published_s)  # two hosts, two clocks
+                self._counts[bisect_left(_LATENCY_BUCKETS_S, age_s)] += count
+                self._sum_s += count * age_s
 
     def collect(self) -> Iterator[Metric]:
         """See `prometheus_client`."""

@@ -61,7 +61,7 @@ class Stream:
             hub: of this node, as all that follows.
             memory: what is replayed from.
             node: the name that browsers are told.
-            on_written: told of each message that is written.
+            on_written: told of messages that are written.
         """
         self._sessions = sessions
         self._transport = transport
@@ -146,15 +146,17 @@ class Stream:
     def _events(self, batch: list[Update | bytes]) -> bytes:
         now_s = time.time()
         parts: list[bytes] = []
+        updates: list[Update] = []
         for item in batch:
             frame = item if isinstance(item, bytes) else item.frame()
             if isinstance(item, Update):
                 if (id_ := item.message.id) is not None:
                     self._position.come_to(item.message.sid, id_)
                     parts.append(b"id: %b\n" % str(self._position).encode())
-                self._on_written(item, now_s)
+                updates.append(item)
             # A value travels as it came in; outside its strings a line may end.
             parts += b"data: ", frame.translate(_LINE_ENDS), b"\n\n"
+        self._on_written(updates, now_s)
         self._written += len(batch)
         return b"".join(parts)
 

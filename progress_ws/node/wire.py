@@ -6,7 +6,7 @@ that would be woken for each message, but one callback for all that something wa
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -26,8 +26,8 @@ TURN_S = 0.005
 """So long at a time: the node reads in the same loop."""
 REST_FROM_S, REST_MAX_S = 0.0005, 0.002
 
-OnWritten = Callable[[Update, float], None]
-"""Told each message that is written, and the Unix time."""
+OnWritten = Callable[[Sequence[Update], float], None]
+"""Told messages that are written, once for each reader, and the Unix time."""
 
 
 class Turn:
@@ -38,8 +38,8 @@ class Turn:
     """
 
     def __init__(self, on_written: OnWritten) -> None:
-        """`on_written` is told of each message that is written."""
-        self.on_written = on_written
+        """`on_written` is told of what is written in a turn."""
+        self._on_written = on_written
         self._due: list[Wire] = []
         self._is_scheduled = False
         self._rests_until = 0.0
@@ -59,15 +59,17 @@ class Turn:
         loop, now_s = asyncio.get_running_loop(), time.time()
         began = loop.time()
         due, self._due = self._due, []
+        written: list[Update] = []
         for n, wire in enumerate(due, 1):
             try:
-                wire.write(now_s)
+                written += wire.write()
             except Exception:
                 log.exception("writing failed")
                 wire.owner.fail()
             if n % 64 == 0 and loop.time() - began > TURN_S:
                 self._due = due[n:] + self._due
                 break
+        self._on_written(written, now_s)
         took_s = loop.time() - began
         self._is_scheduled = bool(self._due)
         self._rests_until = 0.0
@@ -159,28 +161,29 @@ class Wire:
         if self._drain is not None:
             await asyncio.wait([self._drain])
 
-    def write(self, now_s: float) -> None:
-        """Write what waits, about 64 KiB of it."""
+    def write(self) -> Sequence[Update]:
+        """Write what waits, about 64 KiB of it; return the messages among it."""
         self._is_due = False
         outbox, transport = self._outbox, self._transport
         if self._is_ended or outbox is None or transport.is_closing():
-            return  # the reader notices too, and ends the socket
+            return ()  # the reader notices too, and ends the socket
         frames: list[bytes] = []
-        on_written = self._turn.on_written
+        updates: list[Update] = []
         for item in outbox.take_now():
             if isinstance(item, Update):
                 frames.append(item.packed_text() if self._as_text else item.packed())
-                on_written(item, now_s)
+                updates.append(item)
             else:
                 frames.append(pack(item))
         if not frames:
-            return
+            return ()
         self.written += len(frames)
         transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         if transport.get_write_buffer_size() > HIGH_WATER_BYTES:
             self._drain = asyncio.create_task(self._await_reader())
         elif outbox.has_more:
             self.wake()
+        return updates
 
     async def _await_reader(self) -> None:
         is_stalled = False

@@ -12,7 +12,7 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.outbox import Outbox
 from progress_ws.core.series import Plain, decode_series
 from progress_ws.core.update import PlainUpdate, Update
-from tests.core.making import LIMIT, SID, taken, values
+from tests.core.making import LIMIT, SID, message, taken, values
 
 OTHER = "o" * 22
 
@@ -32,8 +32,15 @@ def test_a_plain_update_is_the_same_in_every_form(value: Any) -> None:
     assert short.packed_text() == whole.packed_text()
     assert short.message == whole.message
     assert (short.size, short.replay) == (whole.size, whole.replay)
-    assert short.age_s(3.0) == whole.age_s(3.0) == 1.5
-    assert short.age_s(1.0) == 0.0
+    assert short.published_s == whole.published_s == 1.5
+
+
+@pytest.mark.parametrize(("id", "ts"), [(None, 1.5), ("p-1", None), ("p-1", 0.0)])
+def test_the_age_of_what_nobody_numbered_or_dated_means_nothing(
+    id: str | None, ts: float | None
+) -> None:
+    assert Update(message(1, id=id, ts=ts)).published_s is None
+    assert Update(message(1, id="p-1", ts=1.5), replay=True).published_s is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])

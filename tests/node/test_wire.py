@@ -77,7 +77,7 @@ async def line() -> AsyncIterator[Line]:
         transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
         await eventually(lambda: reader.transport is not None)
         written: list[Update] = []
-        made = Line(Turn(lambda update, _: written.append(update)), transport, reader)
+        made = Line(Turn(lambda updates, _: written.extend(updates)), transport, reader)
         made.written = written
         yield made
         made.wire.end()
