@@ -1,9 +1,11 @@
 """What processes have used: CPU and memory, by their groups."""
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+QUIET_S, QUIET_CORES, QUIET_AT_MOST_S = 0.3, 0.15, 10.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _GROUP, _USER, _SYSTEM, _RESIDENT = 2, 11, 12, 21
@@ -20,6 +22,17 @@ def machine_cpu_s() -> float:
     user, nice, system, _idle, _waiting, *others = _first_line("/proc/stat")
     interrupts, soft_interrupts, stolen = others[:3]
     return (user + nice + system + interrupts + soft_interrupts + stolen) * _TICK_S
+
+
+def await_quiet() -> None:
+    """Wait until this machine is nearly at rest, or for as long as it may take."""
+    deadline = time.monotonic() + QUIET_AT_MOST_S
+    used, at = machine_cpu_s(), time.monotonic()
+    while at < deadline:
+        time.sleep(QUIET_S)
+        before_s, before, used, at = used, at, machine_cpu_s(), time.monotonic()
+        if used - before_s < QUIET_CORES * (at - before):
+            return
 
 
 def _first_line(path: str) -> list[int]:
