@@ -18,9 +18,6 @@ QUERY_POSITIONS_MAX = 64
 FOLLOW_POSITIONS_MAX = 1024
 
 
-_head = struct.Struct(">BBH").pack
-
-
 class CloseCode(IntEnum):
     """Why a node closes a socket.
 
@@ -128,11 +125,19 @@ def _after(text: msgspec.Raw, sid: str) -> dict[str, int] | None:
 def pack(payload: bytes) -> bytes:
     """Make the frame that carries a text to a browser: whole and unmasked (RFC 6455, 5.2)."""
     size = len(payload)
+    return (_HEADS[size] if size < len(_HEADS) else _head(size)) + payload
+
+
+def _head(size: int) -> bytes:
     if size < 126:
-        return b"\x81%c%b" % (size, payload)
+        return struct.pack(">BB", 0x81, size)
     if size < 65_536:
-        return _head(0x81, 126, size) + payload
-    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+        return struct.pack(">BBH", 0x81, 126, size)
+    return struct.pack(">BBQ", 0x81, 127, size)
+
+
+_HEADS = [_head(size) for size in range(1024)]
+"""Of the sizes that nearly all texts have."""
 
 
 def unpack(frame: bytes) -> bytes:

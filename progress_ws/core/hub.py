@@ -7,7 +7,7 @@ from progress_ws.core.message import Message
 from progress_ws.core.outbox import Outbox, stalled_frame
 from progress_ws.core.series import Plain
 from progress_ws.core.silence import Stall
-from progress_ws.core.update import PlainUpdate, Update
+from progress_ws.core.update import update_of, update_of_plain
 
 
 class Hub:
@@ -52,7 +52,7 @@ class Hub:
         if outboxes is None:
             self.discarded += 1
             return
-        update = Update(message)
+        update = update_of(message)
         for outbox in outboxes:
             outbox.offer(update)
         self.delivered += len(outboxes)
@@ -65,7 +65,7 @@ class Hub:
             if outboxes is None:
                 self.discarded += 1
                 continue
-            update = PlainUpdate(plain)
+            update = update_of_plain(plain)
             for outbox in outboxes:
                 outbox.offer_plain(update, plain.sid, plain.id)
             self.delivered += len(outboxes)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from progress_ws.core import codec
 from progress_ws.core.message import parse_id, supersedes
 from progress_ws.core.silence import Stall
-from progress_ws.core.update import FRAME_OVERHEAD_BYTES, PlainUpdate, Update
+from progress_ws.core.update import FRAME_OVERHEAD_BYTES, Update
 
 MAX_BYTES = 16 * 1024 * 1024
 """Above the largest publish request (8 MiB): one burst costs no healthy browser its socket."""
@@ -111,7 +111,7 @@ class Outbox:
             self._bytes -= older.size
         self._append(slot, update, update.size)
 
-    def offer_plain(self, update: PlainUpdate, sid: str, id: str) -> None:
+    def offer_plain(self, update: Update, sid: str, id: str) -> None:
         """Add a plain message, whose sid and id are these; see `offer`."""
         if self._replays and (source := self._replays.get(sid)) is not None:
             source.await_latest()

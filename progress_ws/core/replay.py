@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from progress_ws.core.history import History
 from progress_ws.core.outbox import stalled_frame
 from progress_ws.core.silence import Stall
-from progress_ws.core.update import FRAME_OVERHEAD_BYTES, Update
+from progress_ws.core.update import FRAME_OVERHEAD_BYTES, Update, update_of
 
 
 class Replay:
@@ -77,7 +77,7 @@ class Replay:
             self._cursor = entry.ordinal
             if entry.is_covered(self._positions) or (message := entry.message) is None:
                 continue
-            taken.append(Update(message, replay=True))
+            taken.append(update_of(message, replay=True))
             room -= len(message.message) + FRAME_OVERHEAD_BYTES
         if self._latest > max(self._cursor, *edges):  # it came, and was never retained
             self.lost = True

@@ -1,5 +1,7 @@
 """What an outbox holds of a message: its frames, encoded once for all sockets of a sid."""
 
+import msgspec
+
 from progress_ws.core import codec
 from progress_ws.core.frames import pack, unpack
 from progress_ws.core.message import Message
@@ -8,47 +10,41 @@ from progress_ws.core.series import Plain
 FRAME_OVERHEAD_BYTES = 256
 
 
-class Update:
+class Update(msgspec.Struct, eq=False, gc=False):
     """A delivered message with its frames.
 
+    Very many of them wait at a time, and what is small stays in the processor's caches: so a plain
+    message of a series is here as its frame and nothing else.
+
     Attributes:
-        message: as it was published.
-        replay: it comes from history.
+        size: what it counts in an outbox, in bytes.
         published_s: when it was published, in Unix seconds by its publisher's clock; None where
             that would mean nothing. Of publishers that do not number it may be anything.
-        size: what it counts in an outbox, in bytes.
+        replay: it comes from history.
     """
 
-    __slots__ = (
-        "_frame",
-        "_packed",
-        "_packed_text",
-        "message",
-        "published_s",
-        "replay",
-        "size",
-    )
+    size: int
+    published_s: float | None
+    replay: bool = False
+    _message: Message | None = None
+    _packed: bytes | None = None
+    _packed_text: bytes | None = None
 
-    def __init__(self, message: Message, *, replay: bool = False) -> None:
-        """`replay`: it comes from history."""
-        self.message = message
-        self.replay = replay
-        self.published_s = None if message.id is None or replay else message.ts or None
-        self.size = len(message.message) + FRAME_OVERHEAD_BYTES
-        self._frame: bytes | None = None
-        self._packed: bytes | None = None
-        self._packed_text: bytes | None = None
+    @property
+    def message(self) -> Message:
+        """As it was published; of a plain one decoded again, for the few who need it."""
+        if self._message is None:
+            return codec.decode(self.frame(), Message)
+        return self._message
 
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
-        if self._frame is None:
-            self._frame = codec.message_frame(self.message, replay=self.replay)
-        return self._frame
+        return unpack(self.packed())
 
     def packed(self) -> bytes:
         """Return that frame as a WebSocket carries it."""
         if self._packed is None:
-            self._packed = pack(self.frame())
+            self._packed = pack(codec.message_frame(self.message, replay=self.replay))
         return self._packed
 
     def packed_text(self) -> bytes:
@@ -58,26 +54,14 @@ class Update:
         return self._packed_text
 
 
-class PlainUpdate(Update):
-    """A plain message of a series, as its frame and nothing else.
+def update_of(message: Message, *, replay: bool = False) -> Update:
+    """Return the update that a message is; `replay`: it comes from history."""
+    size = len(message.message) + FRAME_OVERHEAD_BYTES
+    published_s = None if message.id is None or replay else message.ts or None
+    return Update(size, published_s, replay, message)
 
-    Very many of them wait at a time, and what is small stays in the processor's caches.
-    """
 
-    __slots__ = ()
-    replay = False
-
-    def __init__(self, plain: Plain) -> None:
-        self._packed = pack(plain.frame())
-        self._packed_text = None
-        self.published_s = plain.ts or None
-        self.size = len(plain.message) + FRAME_OVERHEAD_BYTES
-
-    @property
-    def message(self) -> Message:  # type: ignore[override]
-        """Decode it again, for the few who need it."""
-        return codec.decode(self.frame(), Message)
-
-    def frame(self) -> bytes:
-        """Return the frame of `format=json`."""
-        return unpack(self.packed())
+def update_of_plain(plain: Plain) -> Update:
+    """Return the same for a message of a series."""
+    size = len(plain.message) + FRAME_OVERHEAD_BYTES
+    return Update(size, plain.ts or None, False, None, pack(plain.frame()))

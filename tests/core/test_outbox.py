@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from progress_ws.core.message import Message, supersedes
 from progress_ws.core.outbox import TAKE_BYTES, Outbox
-from progress_ws.core.update import Update
+from progress_ws.core.update import Update, update_of
 from tests.core.making import SID, message
 
 OTHER = "o" * 22
@@ -30,7 +30,7 @@ def outbox(**bounds: int) -> tuple[Outbox, Overflow]:
 
 
 def update(value: Any = 1, **fields: Any) -> Update:
-    return Update(message(value, **fields))
+    return update_of(message(value, **fields))
 
 
 async def drained(box: Outbox) -> list[Any]:
@@ -177,7 +177,7 @@ async def test_a_closed_mailbox_takes_nothing_and_overflows_never() -> None:
 
 def test_a_frame_is_encoded_at_most_once() -> None:
     made = update("x", key="k")
-    assert made.frame() is made.frame()
+    assert made.packed() is made.packed()
     assert made.packed() is made.packed()
     assert made.packed_text() is made.packed_text()
 
@@ -200,7 +200,7 @@ class Model:
         if same and not supersedes(new, same[0]):
             return
         self.waiting = [m for m in self.waiting if m not in same] + [new]
-        size = sum(Update(m).size for m in self.waiting)
+        size = sum(update_of(m).size for m in self.waiting)
         if size > self.max_bytes or len(self.waiting) > self.max_frames:
             self.waiting, self.overflows = [], 1
 
@@ -233,7 +233,7 @@ async def test_it_does_what_a_plain_list_would(
     model = Model(max_bytes=max_bytes, max_frames=max_frames)
     for step in [*steps, None]:
         if step is not None:
-            box.offer(Update(step))
+            box.offer(update_of(step))
             model.offer(step)
         elif model.waiting:
             taken = [item.message for item in await box.take() if isinstance(item, Update)]

@@ -11,7 +11,7 @@ from progress_ws.core.frames import pack, unpack
 from progress_ws.core.hub import Hub
 from progress_ws.core.outbox import Outbox
 from progress_ws.core.series import Plain, decode_series
-from progress_ws.core.update import PlainUpdate, Update
+from progress_ws.core.update import Update, update_of, update_of_plain
 from tests.core.making import LIMIT, SID, message, taken, values
 
 OTHER = "o" * 22
@@ -26,7 +26,7 @@ def plain(value: Any = 1, *, seq: int = 1, sid: str = SID) -> Plain:
 
 @given(values)
 def test_a_plain_update_is_the_same_in_every_form(value: Any) -> None:
-    short, whole = PlainUpdate(plain(value)), Update(plain(value).whole())
+    short, whole = update_of_plain(plain(value)), update_of(plain(value).whole())
     assert short.frame() == whole.frame()
     assert short.packed() == whole.packed()
     assert short.packed_text() == whole.packed_text()
@@ -39,8 +39,8 @@ def test_a_plain_update_is_the_same_in_every_form(value: Any) -> None:
 def test_the_age_of_what_nobody_numbered_or_dated_means_nothing(
     id: str | None, ts: float | None
 ) -> None:
-    assert Update(message(1, id=id, ts=ts)).published_s is None
-    assert Update(message(1, id="p-1", ts=1.5), replay=True).published_s is None
+    assert update_of(message(1, id=id, ts=ts)).published_s is None
+    assert update_of(message(1, id="p-1", ts=1.5), replay=True).published_s is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])

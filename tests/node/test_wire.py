@@ -8,7 +8,7 @@ import pytest
 
 from progress_ws.core.frames import pack
 from progress_ws.core.outbox import TAKE_BYTES, Outbox
-from progress_ws.core.update import Update
+from progress_ws.core.update import Update, update_of
 from progress_ws.node import wire as wires
 from progress_ws.node.wire import HIGH_WATER_BYTES, Turn, Wire
 from tests.core.making import message
@@ -88,7 +88,7 @@ async def line() -> AsyncIterator[Line]:
 
 
 def update(n: int, size: int = 1) -> Update:
-    return Update(message("x" * size, id=f"p-{n}"))
+    return update_of(message("x" * size, id=f"p-{n}"))
 
 
 async def test_what_comes_in_one_turn_leaves_in_one_write(line: Line) -> None:
@@ -164,7 +164,7 @@ async def test_nothing_is_written_to_a_connection_that_closes(line: Line) -> Non
 async def test_an_error_of_one_wire_harms_no_other(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = Update(message("x"))
+    broken = update_of(message("x"))
     monkeypatch.setattr(Update, "packed", lambda self: 1 // (self is not broken) and b"ok")
     other = Line(line.wire._turn, line.transport, line.reader)
     line.outbox.offer(broken)
