@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 from progress_ws.broker.receipt import Receipt
@@ -37,6 +38,8 @@ SILENCE_S = 1.0
 before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
+LOOKS = 4
+"""So often within this time it is looked whether one stays away: a timer for each costs too much."""
 
 T = TypeVar("T")
 
@@ -85,6 +88,7 @@ class Sender:
         self._on_outage = on_outage
         self._link: Link | None = None
         self._last_said = 0
+        self._put_at = inf
         self._confirmed = asyncio.Event()
         self._more = asyncio.Event()
         self._room = asyncio.Event()
@@ -254,11 +258,13 @@ class Sender:
         One at a time: of two on their way the first may come back (nobody there yet, a nack) and
         the second arrive, and then the first one's numbers would look like repetitions.
         """
+        self._put_at = inf
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.lost())
                 group.create_task(self._say_last_when_silent())
                 group.create_task(self._listen(link))
+                group.create_task(self._watch())
                 while True:
                     while (batch := self.backlog.take()) is None:
                         self._more.clear()
@@ -291,7 +297,9 @@ class Sender:
 
     async def _put(self, link: Link, batch: Batch) -> None:
         try:
-            ids = await _in_time(link.put(batch))
+            self._put_at = asyncio.get_running_loop().time()
+            ids = await link.put(batch)
+            self._put_at = inf
             self.backlog.confirm(batch, ids)
             self._confirmed.set()
             if any(ids):
@@ -302,6 +310,17 @@ class Sender:
         except InvalidMessage as exc:
             self.backlog.refuse(batch, exc)
         self._room.set()
+
+    async def _watch(self) -> None:
+        """Give the link up when a confirm stays away.
+
+        Raises:
+            LinkLost: one did.
+        """
+        while True:
+            await asyncio.sleep(CONFIRM_TIMEOUT_S / LOOKS)
+            if asyncio.get_running_loop().time() - self._put_at > CONFIRM_TIMEOUT_S:
+                raise _late()
 
     def _suffer(self, reason: str) -> None:
         is_new, self._outage = self._outage is None, reason
@@ -324,4 +343,8 @@ async def _in_time(confirmed: Awaitable[T]) -> T:
         async with asyncio.timeout(CONFIRM_TIMEOUT_S):
             return await confirmed
     except TimeoutError as exc:
-        raise LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s") from exc
+        raise _late() from exc
+
+
+def _late() -> LinkLost:
+    return LinkLost(f"no confirm within {CONFIRM_TIMEOUT_S:g} s")
