@@ -39,7 +39,7 @@ before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
 LOOKS = 4
-"""So often within this time it is looked whether one stays away: a timer for each costs too much."""
+"""So often within that time it is looked whether one stays away: a timer for each costs more."""
 
 T = TypeVar("T")
 
