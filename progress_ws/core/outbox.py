@@ -143,6 +143,8 @@ class Outbox:
             source: the replay. It takes the place of one of the same session.
             ahead: numbers that the browser has seen and this node has not.
         """
+        if self._closed:
+            return
         self.forget(source.sid)
         self._replays[source.sid] = source
         if ahead:

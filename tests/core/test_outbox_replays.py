@@ -221,7 +221,20 @@ def test_a_closed_mailbox_replays_nothing() -> None:
     node.box.close()
     node.publish()
     node.attach()
+    node.attach()  # a browser's last words may ask for it again
+    node.box.forget(SID)
     assert node.drain() == []
+    assert not node.box.has_more
+
+
+def test_a_replay_that_waits_and_is_wanted_no_more_leaves_nothing() -> None:
+    node = Node()
+    node.publish()
+    node.attach()
+    node.box.forget(SID)
+    assert (len(node.box), node.box.has_more, node.box._bytes) == (0, False, 0)
+    node.publish()
+    assert node.drain() == [-2]
 
 
 # -- publishers that fell silent ------------------------------------------------------------------
