@@ -149,8 +149,7 @@ class History:
         session.size += size
         self.size += size
         self._count += 1
-        session.journaled.room_for = 0
-        self._trim([session])
+        self._trim([session] if session.journaled.take_room(size) else [])
         return ordinal
 
     def add_series(self, series: Series, *, number: Number, arrived_s: float) -> None:
