@@ -4,11 +4,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from math import inf
-from typing import TypeVar
 
 from progress_ws.broker.receipt import Receipt
 from progress_ws.broker.seam import (
@@ -39,9 +38,8 @@ before it lost on their way to a node, nothing after them would show it."""
 CONFIRM_TIMEOUT_S = 30.0
 """Then the link is opened anew; a confirm that stays away must not stop a publisher for ever."""
 LOOKS = 4
-"""So often within that time it is looked whether one stays away: a timer for each costs more."""
-
-T = TypeVar("T")
+"""So often within that time it is looked whether a batch's stays away, and so it may be a quarter
+later: a timer for each costs more."""
 
 OnOutage = Callable[[str | None], None]
 """Told why nothing gets through, once for each outage, and None when something does again."""
@@ -258,7 +256,6 @@ class Sender:
         One at a time: of two on their way the first may come back (nobody there yet, a nack) and
         the second arrive, and then the first one's numbers would look like repetitions.
         """
-        self._put_at = inf
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.lost())
@@ -293,13 +290,16 @@ class Sender:
             await asyncio.sleep(SILENCE_S)
             if self._confirmed.is_set() or len(self.backlog):
                 continue
-            await _in_time(self.say_last())
+            try:
+                async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                    await self.say_last()
+            except TimeoutError as exc:
+                raise _late() from exc
 
     async def _put(self, link: Link, batch: Batch) -> None:
+        self._put_at = asyncio.get_running_loop().time()
         try:
-            self._put_at = asyncio.get_running_loop().time()
             ids = await link.put(batch)
-            self._put_at = inf
             self.backlog.confirm(batch, ids)
             self._confirmed.set()
             if any(ids):
@@ -309,6 +309,8 @@ class Sender:
                 self._prosper()
         except InvalidMessage as exc:
             self.backlog.refuse(batch, exc)
+        finally:
+            self._put_at = inf
         self._room.set()
 
     async def _watch(self) -> None:
@@ -331,19 +333,6 @@ class Sender:
         was_out, self._outage = self._outage is not None, None
         if was_out:
             self._on_outage(None)
-
-
-async def _in_time(confirmed: Awaitable[T]) -> T:
-    """Wait for a confirm, but not for ever.
-
-    Raises:
-        LinkLost: it stayed away.
-    """
-    try:
-        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-            return await confirmed
-    except TimeoutError as exc:
-        raise _late() from exc
 
 
 def _late() -> LinkLost:

@@ -69,7 +69,6 @@ class Turn:
             if n % 64 == 0 and loop.time() - began > TURN_S:
                 self._due = due[n:] + self._due
                 break
-        self._on_written(written, now_s)
         took_s = loop.time() - began
         self._is_scheduled = bool(self._due)
         self._rests_until = 0.0
@@ -77,6 +76,7 @@ class Turn:
             loop.call_soon(self._write)
         elif took_s > REST_FROM_S:
             self._rests_until = loop.time() + min(took_s, REST_MAX_S)
+        self._on_written(written, now_s)
 
 
 class Owner(Protocol):

@@ -236,6 +236,20 @@ async def test_a_confirm_that_never_comes_is_a_loss(
         assert await sent == [f"{sender.publisher}-1"]
 
 
+async def test_no_confirm_is_missed_of_what_was_refused(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
+    async with sending(exchange) as sender:
+        sent = send(sender, "a")
+        link = await exchange.puts(1)
+        link.puts[0][1].set_exception(InvalidMessage("no", reason="refused"))
+        with pytest.raises(InvalidMessage):
+            await sent
+        await asyncio.sleep(0.3)
+        assert (sender.reconnects, sender.trouble) == (0, None)
+
+
 @pytest.mark.parametrize("how", ["link", "put", "both"])
 async def test_an_end_in_the_moment_of_a_loss_is_an_end(how: str, exchange: Exchange) -> None:
     """A task group that is cancelled while a child of it fails tells of the failure only."""

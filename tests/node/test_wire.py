@@ -1,7 +1,7 @@
 """One wire: what leaves in one write, what waits for its reader, and when nothing is written."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -171,6 +171,19 @@ async def test_an_error_of_one_wire_harms_no_other(
     other.outbox.offer(update(1))
     await eventually(lambda: other.writes)
     assert (line.told, other.told) == (["failed"], [])
+
+
+async def test_what_is_told_of_it_cannot_stop_the_writing(line: Line) -> None:
+    def fails(_updates: Sequence[Update], _now_s: float) -> None:
+        raise RuntimeError("told")
+
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: told.append(what))
+    other = Line(Turn(fails), line.transport, line.reader)
+    for n in range(2):
+        other.outbox.offer(update(n))
+        await eventually(lambda n=n: len(other.writes) == n + 1)
+    await eventually(lambda: len(told) == 2)
 
 
 async def test_very_many_wires_are_written_to_some_at_a_time(
