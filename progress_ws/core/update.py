@@ -27,6 +27,7 @@ class Update(msgspec.Struct, eq=False, gc=False):
     published_s: float | None
     replay: bool = False
     _message: Message | None = None
+    _frame: bytes | None = None
     _packed: bytes | None = None
     _packed_text: bytes | None = None
 
@@ -39,12 +40,17 @@ class Update(msgspec.Struct, eq=False, gc=False):
 
     def frame(self) -> bytes:
         """Return the frame of `format=json`."""
-        return unpack(self.packed())
+        if self._frame is None:
+            if self._message is None:
+                self._frame = unpack(self.packed())
+            else:
+                self._frame = codec.message_frame(self._message, replay=self.replay)
+        return self._frame
 
     def packed(self) -> bytes:
         """Return that frame as a WebSocket carries it."""
         if self._packed is None:
-            self._packed = pack(codec.message_frame(self.message, replay=self.replay))
+            self._packed = pack(self.frame())
         return self._packed
 
     def packed_text(self) -> bytes:
@@ -58,10 +64,10 @@ def update_of(message: Message, *, replay: bool = False) -> Update:
     """Return the update that a message is; `replay`: it comes from history."""
     size = len(message.message) + FRAME_OVERHEAD_BYTES
     published_s = None if message.id is None or replay else message.ts or None
-    return Update(size, published_s, replay, message)
+    return Update(size, published_s, replay, _message=message)
 
 
 def update_of_plain(plain: Plain) -> Update:
     """Return the same for a message of a series."""
     size = len(plain.message) + FRAME_OVERHEAD_BYTES
-    return Update(size, plain.ts or None, False, None, pack(plain.frame()))
+    return Update(size, plain.ts or None, _packed=pack(plain.frame()))

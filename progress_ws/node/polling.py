@@ -62,8 +62,8 @@ def _pieces(app: web.Application, sid: str, after: After) -> Iterator[bytes]:
     while batch := outbox.take_now():
         frames = [item.frame() if isinstance(item, Update) else item for item in batch]
         for item in batch:
-            if isinstance(item, Update) and item.message.id is not None:
-                position.come_to(sid, item.message.id)
+            if isinstance(item, Update) and (id_ := item.message.id) is not None:
+                position.come_to(sid, id_)
         piece += comma + b",".join(frames)
         comma = b","
         if len(piece) >= TAKE_BYTES:

@@ -150,8 +150,9 @@ class Stream:
         for item in batch:
             frame = item if isinstance(item, bytes) else item.frame()
             if isinstance(item, Update):
-                if (id_ := item.message.id) is not None:
-                    self._position.come_to(item.message.sid, id_)
+                message = item.message
+                if message.id is not None:
+                    self._position.come_to(message.sid, message.id)
                     parts.append(b"id: %b\n" % str(self._position).encode())
                 updates.append(item)
             # A value travels as it came in; outside its strings a line may end.

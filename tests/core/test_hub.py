@@ -98,6 +98,7 @@ async def test_a_message_is_encoded_once_for_all_its_browsers() -> None:
     first, second = [(await box.take())[0] for box in boxes]
     assert isinstance(first, Update)
     assert isinstance(second, Update)
+    assert first.frame() is second.frame()
     assert first.packed() is second.packed()
     assert first.packed_text() is second.packed_text()
 

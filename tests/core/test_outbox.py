@@ -177,7 +177,7 @@ async def test_a_closed_mailbox_takes_nothing_and_overflows_never() -> None:
 
 def test_a_frame_is_encoded_at_most_once() -> None:
     made = update("x", key="k")
-    assert made.packed() is made.packed()
+    assert made.frame() is made.frame()
     assert made.packed() is made.packed()
     assert made.packed_text() is made.packed_text()
 
