@@ -110,30 +110,19 @@ class AmqpLink:
             headers["sid"], key = single
             if key is not None:
                 headers["key"] = key
-        properties = Basic.Properties(
-            content_type=CONTENT_TYPE,
-            delivery_mode=DeliveryMode.NOT_PERSISTENT,
+        await self._publish(
+            batch.body(),
+            type=MESSAGE_TYPE if single is not None else ARRAY_TYPE,
+            routing_key=single[0] if single is not None else "",
             message_id=ids[0],
-            timestamp=datetime.now(UTC),
-            app_id=APP_ID,
-            message_type=MESSAGE_TYPE if single is not None else ARRAY_TYPE,
             headers=headers,
         )
-        routing_key = single[0] if single is not None else ""
-        await self._publish(batch.body(), properties, routing_key=routing_key)
         return ids
 
     async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`. The time lets clocks be compared; nothing is decided by it."""
-        properties = Basic.Properties(
-            content_type=CONTENT_TYPE,
-            delivery_mode=DeliveryMode.NOT_PERSISTENT,
-            timestamp=datetime.now(UTC),
-            app_id=APP_ID,
-            message_type=type,
-        )
         # A key like a message's: where it does not come back, messages would not arrive either.
-        await self._publish(body, properties, routing_key=new_sid())
+        await self._publish(body, type=type, routing_key=new_sid())
 
     async def listen(self, publisher: str, on_cancel: OnCancel) -> None:
         """See `Link.listen`."""
@@ -171,9 +160,24 @@ class AmqpLink:
             await self._lost
 
     async def _publish(
-        self, body: bytes, properties: Basic.Properties, *, routing_key: str
+        self,
+        body: bytes,
+        *,
+        type: str,
+        routing_key: str,
+        message_id: str | None = None,
+        headers: HeadersType | None = None,
     ) -> None:
-        """Publish as `Exchange.publish` would, without its `Message`: that takes as long again."""
+        """Publish as `Exchange.publish` would, without its `Message`: a seventh of its time."""
+        properties = Basic.Properties(
+            content_type=CONTENT_TYPE,
+            delivery_mode=DeliveryMode.NOT_PERSISTENT,
+            message_id=message_id,
+            timestamp=datetime.now(UTC),
+            app_id=APP_ID,
+            message_type=type,
+            headers=headers,
+        )
         with explained(self._url):
             channel = await self._channel.get_underlay_channel()
             await channel.basic_publish(

@@ -112,7 +112,6 @@ class History:
                 first.aliases += (number,)
                 first.size += ALIAS_BYTES
                 self._resize(session, ALIAS_BYTES)
-                session.journaled.room_for = 0
                 self._trim([session])
             return False
         current = session.keys.get(message.key) if message.key is not None else None
@@ -146,10 +145,9 @@ class History:
         lane.append(entry)
         if not lane.is_queued:
             (self._finals if entry.final else self._ordinary).put(session, ordinal)
-        session.size += size
-        self.size += size
+        self._resize(session, size)
         self._count += 1
-        self._trim([session] if session.journaled.take_room(size) else [])
+        self._trim([] if session.journaled.has_room else [session])
         return ordinal
 
     def add_series(self, series: Series, *, number: Number, arrived_s: float) -> None:
@@ -308,6 +306,8 @@ class History:
     def _resize(self, session: Session, by: int) -> None:
         session.size += by
         self.size += by
+        if by > 0:
+            session.journaled.take_room(by)
 
 
 def _some(oldest: int, latest: int) -> int:

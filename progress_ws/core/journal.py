@@ -261,10 +261,14 @@ class JournalLane:
         """Note how many bytes more are within the bound."""
         self.room_for = len(self.places) + free // self._journal.largest
 
-    def take_room(self, size: int) -> bool:
-        """Note that its session took so many bytes otherwise; tell whether to measure it again."""
+    def take_room(self, size: int) -> None:
+        """Note that its session takes so many bytes more otherwise."""
         self.room_for -= size // self._journal.largest + 1
-        return len(self.places) > self.room_for
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether the session is within its bound for certain; otherwise measure it."""
+        return len(self.places) <= self.room_for
 
     def drop(self, upto: int, *, amid: bool = False) -> Gone:
         """Take out everything up to a place; `amid`: what is older stays, in other sessions."""

@@ -267,12 +267,12 @@ class Outbox:
         self._waiting[slot] = item
         self._bytes += size
         count = len(self._waiting)
-        if count == 1:
-            self._on_ready()
         if self._bytes > self._max_bytes or count > self._max_frames:
             on_overflow = self._on_overflow
             self.close()
             on_overflow()
+        elif count == 1:
+            self._on_ready()
 
 
 def _ignore() -> None:
