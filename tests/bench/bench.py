@@ -47,6 +47,16 @@ class Bench:
             settle(load, system.busy_publisher())
         return self.crowds[system]
 
+    def alone(self, system: System, publishing: Publishing) -> tuple[Load, Child]:
+        """The system's browsers and publishers, with nobody else's, on a machine at rest.
+
+        A thousand idle connections cost the broker a twentieth of a core.
+        """
+        self.disperse()
+        crowd = self.crowd(system), publishing(system)
+        await_quiet()
+        return crowd
+
     def disperse(self) -> None:
         """Let all browsers and publishers go: what comes next wants quiet."""
         for system in self.stage.systems:
@@ -58,19 +68,16 @@ class Bench:
     def in_turn(
         self, makes: Sequence[Make], publishing: Publishing, order: Callable[[System], Order]
     ) -> list[Row]:
-        """Measure some systems in turn, round after round, each with nobody else connected.
-
-        A thousand idle connections cost the broker a twentieth of a core.
-        """
+        """Measure some systems in turn, round after round; at a glance, all of one at once."""
         runs: dict[System, list[Run]] = {self.stage.system(make): [] for make in makes}
-        self.disperse()
-        for number in range(self.rounds):
+        at_once = self.scale(1, self.rounds)
+        for first in range(0, self.rounds, at_once):
             for system, sofar in runs.items():
-                self.say(f"  round {number + 1}: {system.name} ({system.form})")
-                load, publisher = self.crowd(system), publishing(system)
-                given = replace(order(system), seed=number)
-                await_quiet()
+                self.say(f"  round {first + 1}: {system.name} ({system.form})")
+                load, publisher = self.alone(system, publishing)
+                given = order(system)
                 deliver(system, load, publisher, replace(given, count=max(1, given.count // 5)))
-                sofar.append(deliver(system, load, publisher, given))
-                self.disperse()
+                for seed in range(first, first + at_once):
+                    sofar.append(deliver(system, load, publisher, replace(given, seed=seed)))
+        self.disperse()
         return [row(system, sofar, steady=False) for system, sofar in runs.items()]

@@ -10,7 +10,6 @@ from tests.bench.peers import Naive, Nchan, Ours, PythonSocketIO, SocketIO, WebM
 from tests.bench.peers.system import System
 from tests.bench.publishers.orders import Order
 from tests.bench.results import Goal, Result, Row
-from tests.bench.usage import await_quiet
 
 PUBLISHERS = 500
 FEW = 100
@@ -77,9 +76,7 @@ def measured(bench: Bench, line: Line) -> Row:
     system = bench.stage.system(line.make)
     bench.say(f"  {system.name}, {line.how}")
     publishers = bench.scale(PUBLISHERS, FEW)
-    bench.disperse()
-    load, publisher = bench.crowd(system), line.publishing(system, publishers)
-    await_quiet()
+    load, publisher = bench.alone(system, lambda system: line.publishing(system, publishers))
     seconds = bench.scale(5, 2)
     deliver(system, load, publisher, Order(line.rate, rate=line.rate))  # warm
     orders = [Order(line.rate * seconds, rate=line.rate, seed=n) for n in range(bench.rounds)]
