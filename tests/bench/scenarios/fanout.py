@@ -6,7 +6,7 @@ from statistics import median
 
 from tests.bench.bench import Bench
 from tests.bench.load import Browser, Load
-from tests.bench.peers import Ours
+from tests.bench.peers import OursOf
 from tests.bench.publishers.orders import Order
 from tests.bench.results import Goal, Result, Row
 from tests.bench.scenarios.reference import Bare
@@ -22,9 +22,9 @@ def run(bench: Bench) -> Result:
     with Bare(bench, loop="uvloop") as bare, bench.stage.load("fan-bare") as load:
         load.open(bare.browsers(sockets))
         plain = [loop(bare, load, sockets) for _ in range(rounds)]
-    ours = bench.stage.system(Ours)
-    assert isinstance(ours, Ours)
-    with bench.stage.load("fan-ours") as load:
+    with bench.stage.scope(), bench.stage.load("fan-ours") as load:
+        ours = OursOf(bench.stage, 1)  # of its own: the others' history would be replayed to each
+        ours.start()
         port, sid = ours.parts[0].port, bench.stage.sids[0]
         path = f"/websocket/progress?sid={sid}"
         load.open([Browser(port, number, path) for number in range(sockets)])
@@ -47,7 +47,7 @@ def loop(bare: Bare, load: Load, sockets: int) -> dict[str, float]:
     return {"last_ms": last_ms, "cpu_ms": answer["cpu_s"] * 1000}
 
 
-def fan(ours: Ours, load: Load, sockets: int) -> dict[str, float]:
+def fan(ours: OursOf, load: Load, sockets: int) -> dict[str, float]:
     number = load.reset(1, copies=sockets)
     cpu = cpu_s(ours.nodes[:1])
     order = Order(1, number, rate=1000, last=1, everybody=True)
