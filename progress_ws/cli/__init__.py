@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from progress_ws.cli import doctor, run, send, serve, watch
 from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
@@ -33,6 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Command(argparse.ArgumentParser):
+    """A command's own parser: what it does not know it says itself, with its own usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
+
+
 def _complain(exc: Exception, status: int) -> int:
     print(f"progress-ws: {exc}", file=sys.stderr)
     return status
@@ -44,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Live progress for web applications that run on more than one server.",
     )
     parser.add_argument("--version", action="version", version=version("progress-ws"))
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
     for command in (serve, send, watch, run, doctor):
         command.add_to(commands)
     return parser

@@ -55,6 +55,18 @@ def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], arguments: list[st
     assert "usage: progress-ws" in err
 
 
+@pytest.mark.parametrize("command", [["serve"], ["send", SID, "x"], ["watch"], ["doctor"]])
+def test_an_unknown_option_shows_the_commands_own_usage(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """Not that of the whole, in which the options of the command do not stand."""
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--no-such-flag"])
+    err = capsys.readouterr().err
+    assert err.startswith(f"usage: progress-ws {command[0]} ")
+    assert "unrecognized arguments: --no-such-flag" in err
+
+
 @pytest.mark.parametrize(
     ("environ", "arguments", "said"),
     [
