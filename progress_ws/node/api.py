@@ -10,7 +10,7 @@ from progress_ws.core import codec
 from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, new_sid
 from progress_ws.errors import InvalidMessage, PublishError
 from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
-from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, MEMORY, SENDER, SETTINGS
+from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, MEMORY, SENDER, SETTINGS, SOCKETS
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
@@ -51,9 +51,16 @@ async def post_messages(request: web.Request) -> web.StreamResponse:
     return _json({"ids": ids, "cancel": cancel}, status=202)
 
 
-async def post_sessions(_request: web.Request) -> web.StreamResponse:
-    """`POST /api/v1/sessions`: mint a sid before connecting."""
-    return _json({"sid": new_sid()}, status=201)
+async def post_sessions(request: web.Request) -> web.StreamResponse:
+    """`POST /api/v1/sessions`: mint a sid before connecting.
+
+    A node that drains mints as well, for the sid is any node's, and says that it drains: a client
+    whose WebSocket it refuses asks here whether plain HTTP gets through.
+    """
+    minted: dict[str, object] = {"sid": new_sid()}
+    if request.app[SOCKETS].draining:
+        minted["draining"] = True
+    return _json(minted, status=201)
 
 
 async def post_cancel(request: web.Request) -> web.StreamResponse:

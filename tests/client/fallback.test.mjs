@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { pass, openOn } from "./node.mjs";
-import { CLIENT, OTHER, SID } from "./page.mjs";
+import { pass, openOn, quiet } from "./node.mjs";
+import { CLIENT, OTHER, Page, SID } from "./page.mjs";
 
 // Loaded here, so that no test waits for a disk.
 await import(CLIENT.replace("progress-ws", "progress-http"));
@@ -65,6 +65,56 @@ test("a node that is down is asked by WebSocket only, for however long", async (
   await pass(page, 21_000, 500);
   assert.equal(client.state, "open");
   assert.equal(client.transport, "websocket");
+});
+
+test("a node that drains blocks nothing, though it answers", async (t) => {
+  const { page, node, client } = openOn(t, { sid: SID });
+  node.isDraining = true;
+  node.cut(1012);
+  await pass(page, 30_000, 500);
+  assert(node.asked("sessions").length > 0, "it has been asked");
+  node.isDraining = false;
+  await pass(page, 15_000, 500);
+  assert.equal(client.state, "open");
+  assert.equal(client.transport, "websocket");
+});
+
+test("whether plain HTTP works is asked with the endpoint's own query", async (t) => {
+  const page = new Page(t);
+  const asked = [];
+  page.fetch = async (url) => {
+    asked.push(new URL(url));
+    return new Response("{}", { status: asked.at(-1).searchParams.has("token") ? 201 : 401 });
+  };
+  const client = page.open({ sid: SID, url: "wss://node.example/websocket/progress?token=abc" });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    page.socket.closes();
+    await quiet();
+    page.clock.advance(5_000);
+    await quiet();
+  }
+  assert.equal(asked[0].search, "?token=abc");
+  assert.notEqual(client.transport, "websocket");
+});
+
+test("one question at a time is open, and none after close()", async (t) => {
+  const page = new Page(t);
+  const open = new Set();
+  page.fetch = (url, { signal }) =>
+    new Promise((_, reject) => {
+      open.add(signal);
+      signal.addEventListener("abort", () => open.delete(signal) && reject(signal.reason));
+    });
+  const client = page.open({ sid: SID });
+  let most = 0;
+  for (let passed = 0; passed < 24; passed++) {
+    page.clock.advance(5_000);
+    await quiet();
+    most = Math.max(most, open.size);
+  }
+  assert.equal(most, 1);
+  client.close();
+  assert.equal(open.size, 0);
 });
 
 for (const code of [1012, 1013, 4290]) {
@@ -323,6 +373,43 @@ for (const transport of ["sse", "polling"]) {
     }
   });
 }
+
+const SILENT = { type: "stalled", sid: SID, key: "k", silent_s: 3 };
+
+test("polling: a key that falls silent again between two answers is told again", async (t) => {
+  const { page, node } = openOn(t, { sid: SID, transports: ["polling"] });
+  for (const id of ["p-1", "p-2"]) {
+    node.messages.set(SID, [{ type: "message", sid: SID, id, key: "k", message: id }, SILENT]);
+    await pass(page, 5_000);
+  }
+  assert.deepEqual(page.messages, ["p-1", "p-2"]);
+  assert.equal(page.details("stalled").length, 2);
+});
+
+test("polling: a key that is still silent is told to who follows anew", async (t) => {
+  const { page, node, client } = openOn(t, { sid: "", transports: ["polling"] });
+  node.messages.set(OTHER, [{ ...SILENT, sid: OTHER }]);
+  for (let times = 1; times < 3; times++) {
+    client.follow(OTHER);
+    await pass(page, 5_000);
+    assert.equal(page.details("stalled").length, times);
+    client.unfollow(OTHER);
+    await pass(page, 3_000);
+  }
+});
+
+test("polling: a message without an id or a time has another time at each node", async (t) => {
+  const { page, node } = openOn(t, { sid: SID, transports: ["polling"] });
+  let answers = 0;
+  const message = { type: "message", sid: SID, message: "by hand" };
+  node.retained = () => [{ ...message, ts: 1_000 + (answers++ % 2) * 0.003 }];
+  await pass(page, 10_000);
+  assert(answers > 5);
+  assert.deepEqual(page.messages, ["by hand"]);
+  node.retained = () => [{ ...message, ts: 1_600 }]; // the first is too old by now
+  await pass(page, 5_000);
+  assert.deepEqual(page.messages, ["by hand", "by hand"]);
+});
 
 test("a stream that falls silent is given up, and resumed where it was", async (t) => {
   const { page, node, client } = openOn(t, { sid: SID, transports: ["sse"] });

@@ -41,6 +41,7 @@ class Peer {
 export class FakeNode {
   isUp = true;
   blocks = new Set(); // "websocket", "sse", "polling": what nothing comes back from
+  isDraining = false; // takes nobody, but answers
   isSwallowing = false; // blocked is not refused, but never answered
   repeats = () => false; // whether an answer begins from the start, whatever the position
   refuses; // a Response for everything over HTTP
@@ -113,7 +114,7 @@ export class FakeNode {
       peer.end();
     };
     socket.send = (text) => this.#later(() => isOpen && this.#hear(peer, JSON.parse(text)));
-    if (!this.isUp || this.blocks.has("websocket")) {
+    if (!this.isUp || this.isDraining || this.blocks.has("websocket")) {
       peer.end();
       if (this.isUp && this.isSwallowing) return;
       return peer.cut(1006);
@@ -147,7 +148,8 @@ export class FakeNode {
     });
     if (this.refuses) return this.refuses();
     if (kind === "sessions" && method === "POST") {
-      return Response.json({ sid: "sid-minted-by-the-node-1" }, { status: 201 });
+      const draining = this.isDraining || undefined;
+      return Response.json({ sid: "sid-minted-by-the-node-1", draining }, { status: 201 });
     }
     if (kind === "cancel") return Response.json({ detail: "nobody" }, { status: 404 });
     if (kind === "sse") return this.#stream(url, signal);

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from progress_ws.node.keys import SOCKETS
 from tests.node.conftest import LiveNode, Start
 
 URL = "/api/v1/sessions"
@@ -23,6 +24,16 @@ async def test_a_sid_is_minted(node: LiveNode) -> None:
     async with node.tab(sid=body["sid"]) as browser:
         await node.send(body["sid"], "hello")
         assert (await browser.frame())["message"] == "hello"
+
+
+async def test_a_draining_node_mints_and_says_so(lone: LiveNode) -> None:
+    """The sid is any node's; but a client that is refused here must not blame its way here."""
+    lone.app[SOCKETS].draining = True
+    async with lone.http.post(URL) as answer:
+        assert answer.status == 201
+        body = await answer.json()
+    assert SID.fullmatch(body["sid"])
+    assert body["draining"] is True
 
 
 async def test_sids_differ(lone: LiveNode) -> None:

@@ -51,6 +51,7 @@ export class Connection {
   _mustWait = false; // the server has asked for this wait
   _hasFailed = false; // the last attempt ended without a welcome, and without a reason
   _isReachable; // whether plain HTTP to the node works: a promise, from the last attempt's beginning
+  _asking; // aborts the question
   _signal;
   _resolve;
   _reject;
@@ -105,6 +106,7 @@ export class Connection {
   end(code, reason) {
     if (this.state === "closed") return;
     this._drop();
+    this._askNoMore();
     for (const type of PAGE_EVENTS) globalThis.removeEventListener?.(type, this);
     this._signal?.removeEventListener("abort", this);
     const error = new Error(code ? `refused: ${code} ${reason}` : "closed");
@@ -121,8 +123,9 @@ export class Connection {
     this._drop();
     const kind = this.kinds[this.at];
     const welcomeMs = Math.min(WELCOME_MS * 2 ** this._attempts, WELCOME_MAX_MS);
+    this._askNoMore();
     // Both at once: a node that comes up just now would else look as if it took only the one.
-    this._isReachable = this._hasFailed && this.kinds[1] ? this._ask() : undefined;
+    if (this._hasFailed && this.kinds[1]) this._isReachable = this._ask();
     this._timer.arm(welcomeMs, () => this.lose());
     this._setState("connecting");
     if (this.state !== "connecting") return;
@@ -150,15 +153,24 @@ export class Connection {
     }
   }
 
-  /** Whether plain HTTP to the node works. Minting a sid costs it nothing. */
+  /**
+   * Whether plain HTTP to the node works, and the node takes anybody. Minting a sid costs it nothing.
+   */
   async _ask() {
-    const url = new URL("../api/v1/sessions", this.url);
+    const url = new URL("../api/v1/sessions" + this.url.search, this.url);
     url.protocol = url.protocol.replace("ws", "http");
+    this._asking = new AbortController();
     try {
-      return (await fetch(url, { method: "POST" })).ok;
+      const response = await fetch(url, { method: "POST", signal: this._asking.signal });
+      return response.ok && !(await response.json()).draining;
     } catch {
       return false;
     }
+  }
+
+  _askNoMore() {
+    this._asking?.abort();
+    this._isReachable = undefined;
   }
 
   steady() {
@@ -172,7 +184,6 @@ export class Connection {
    * @param leastMs for how long the server wants us to stay away, where the code does not say
    */
   lose(code, reason, leastMs = 0) {
-    const isReachable = this._isReachable;
     this._hasFailed = this.state === "connecting" && !(code > 1006) && !leastMs;
     this._drop();
     if (code === 4400 && this._isKept) this._forget();
@@ -183,12 +194,12 @@ export class Connection {
     this._mustWait = fromMs > 0;
     this._timer.arm(waitMs, () => this.connect());
     this._setState("waiting", { code, reason, wait_s: waitMs / 1000 });
-    if (this._hasFailed) isReachable?.then((isTrue) => isTrue && this._next(isReachable));
+    if (this._hasFailed) this._isReachable?.then((isTrue) => isTrue && this._next());
   }
 
   /** The node is there, and twice the transport has not reached it: something is in its way. */
-  _next(isReachable) {
-    if (this._isReachable !== isReachable || this.state !== "waiting") return;
+  _next() {
+    if (this.state !== "waiting") return;
     this._hasFailed = false;
     this.prefer((this.at + 1) % this.kinds.length);
   }
@@ -213,7 +224,7 @@ export class Connection {
     if (type === "abort") this.end();
     else if (type === "pagehide" || type === "offline") {
       // With an open socket some browsers would not keep the page for a return.
-      this._isReachable = undefined;
+      this._askNoMore();
       if (this._transport) this.lose();
       this._hasFailed = false;
     } else if (type !== "visibilitychange" || !globalThis.document?.hidden) {

@@ -16,6 +16,7 @@ export class Http {
   isClosed = false;
   pingMs = 25_000;
 
+  _leaving = new AbortController(); // aborts what is asked for by this transport
   _settling = new Timer();
   _trying = new Timer();
 
@@ -30,11 +31,16 @@ export class Http {
     await undefined; // until the whole of this object is made
     if (this.isClosed) return;
     // Also where no sid is needed: that the node answers is what a welcome tells.
-    const minted = host.sid ? {} : await (await this.ask("api/v1/sessions", { method: "POST" })).json();
+    const minted = host.sid ? {} : await this._mint();
     if (this.isClosed) return;
     this.own = host.sid ?? minted.sid;
     this._attach();
     this.open();
+  }
+
+  async _mint() {
+    const { signal } = this._leaving;
+    return (await this.ask("api/v1/sessions", { method: "POST", signal })).json();
   }
 
   opened(pingMs) {
@@ -62,6 +68,7 @@ export class Http {
 
   close() {
     this.isClosed = true;
+    this._leaving.abort();
     this._settling.stop();
     this._trying.stop();
   }

@@ -16,9 +16,8 @@ export class Polling extends Http {
   _silence = new Timer();
   _isAsking = false;
   _isDue = false;
-  _leaving = new AbortController();
   _unsure = new WeakSet(); // sessions of which the server has said that something may be missing
-  _stalled = new Map(); // sid -> keys that were silent in the last answer
+  _stalled = new WeakMap(); // session -> keys that are silent, as far as it has been told
 
   /** Ask for all that is wanted, now or right after what is being asked for. */
   async open() {
@@ -43,7 +42,6 @@ export class Polling extends Http {
     super.close();
     this._round.stop();
     this._silence.stop();
-    this._leaving.abort();
   }
 
   async _ask() {
@@ -90,20 +88,21 @@ export class Polling extends Http {
     if (isUnsure && wasAttached && !this._unsure.has(session)) this.tell({ type: "gap", sid });
     if (isUnsure || (recovered === false && !wasAttached)) this._unsure.add(session);
     else if (recovered) this._unsure.delete(session);
-    this._tell(sid, session, messages);
+    this._tell(session, messages);
   }
 
-  _tell(sid, session, frames) {
+  _tell(session, frames) {
     const isNew = this.repeats.begin(session);
-    const before = this._stalled.get(sid) ?? [];
-    const stalled = [];
+    const told = this._stalled.get(session) ?? new Set();
+    const stalled = new Set();
     for (const frame of frames) {
       const { type, id, key } = frame;
       if (type === "message" && id === undefined && !isNew(frame)) continue;
-      if (type === "stalled" && stalled.push(key) && before.includes(key)) continue;
+      if (type === "message") told.delete(key);
+      if (type === "stalled" && stalled.add(key) && told.has(key)) continue;
       this.tell(frame);
     }
-    this._stalled.set(sid, stalled);
+    this._stalled.set(session, stalled);
   }
 
   _welcome(sid, recovered) {
