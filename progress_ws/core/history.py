@@ -47,7 +47,7 @@ class History:
     Attributes:
         max_age_s: nothing older is retained.
         size: measured bytes of everything retained.
-        ordinal: the place of the latest message: they are counted as they come in.
+        latest: the place of the latest message: they are counted as they come in.
     """
 
     def __init__(self, *, max_age_s: float, max_bytes: int, clock: Callable[[], float]) -> None:
@@ -63,7 +63,7 @@ class History:
         self._buffer = bytearray()
         self._unsure_s = LONG_AGO
         self._edge = 0
-        self.ordinal = 0
+        self.latest = 0
         self.size = 0
         self.is_on = max_age_s > 0 and max_bytes > 0
 
@@ -122,20 +122,20 @@ class History:
 
         What is too old by now goes when somebody asks, or at the next `expire`.
         """
-        self.ordinal = ordinal = self.ordinal + 1
+        self.latest = place = self.latest + 1
         if not self.is_on:
-            return ordinal
+            return place
         session = self._sessions.get(message.sid) or self._begin(message.sid)
         lane = session.ordinary
         if message.key is None and message.dedupe is None and number is not None:
             codec.encode_into(message, self._buffer)
             text = bytes(self._buffer)
             size = TEXT_BYTES + len(text)
-            entry = Entry(text, number.publisher, number.seq, ordinal, arrived_s, size)
+            entry = Entry(text, number.publisher, number.seq, place, arrived_s, size)
         else:
             size = measure(message)
             publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
-            entry = Entry(message, publisher, seq, ordinal, arrived_s, size)
+            entry = Entry(message, publisher, seq, place, arrived_s, size)
             if message.key is not None and (older := session.keys.get(message.key)) is not None:
                 self._replace(session, older)
             session.name(entry, message)
@@ -144,11 +144,11 @@ class History:
             lane = session.finals
         lane.append(entry)
         if not lane.is_queued:
-            (self._finals if entry.final else self._ordinary).put(session, ordinal)
+            (self._finals if entry.final else self._ordinary).put(session, place)
         self._resize(session, size)
         self._count += 1
         self._trim([] if session.journaled.has_room else [session])
-        return ordinal
+        return place
 
     def add_series(self, series: Series, *, number: Number, arrived_s: float) -> None:
         """Retain the messages of a series; see `add`.
@@ -158,11 +158,11 @@ class History:
         if not self.is_on:
             return
         largest = self._journal.largest
-        page = self._journal.add(series, after=self.ordinal, number=number, arrived_s=arrived_s)
+        page = self._journal.add(series, after=self.latest, number=number, arrived_s=arrived_s)
         if self._journal.largest > largest:
             for session in self._sessions.values():
                 session.journaled.room_for = 0
-        self.ordinal = page.last
+        self.latest = page.last
         self.size += page.size
         self._count += len(series.messages)
         sessions, grown = self._sessions, []
@@ -236,7 +236,7 @@ class History:
                 self.size -= self._journal.thin(self._needs)
         while self.size > self._max_bytes and (found := self._oldest()) is not None:
             oldest, session, lane = found
-            upto = _some(oldest, self.ordinal)
+            upto = _some(oldest, self.latest)
             if lane is session.journaled:
                 self._clear(self._journal.end_of(oldest), upto=upto)
             else:

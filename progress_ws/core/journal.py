@@ -287,9 +287,9 @@ class JournalLane:
             self.edge = gone[-1]
         return Gone(count, 0, newest, edge=self.edge)
 
-    def after(self, ordinal: int) -> Iterator[Entry]:
+    def after(self, place: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""
-        return map(self._journal.entry, self.places[bisect_right(self.places, ordinal) :])
+        return map(self._journal.entry, self.places[bisect_right(self.places, place) :])
 
     def __contains__(self, place: int) -> bool:
         n = bisect_left(self.places, place)

@@ -13,7 +13,7 @@ from progress_ws.core.message import Message, Number
 
 LONG_AGO = float("-inf")
 
-_ordinal, _size = attrgetter("ordinal"), attrgetter("size")
+_place, _size = attrgetter("place"), attrgetter("size")
 _SLACK = 32
 
 
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             its `dedupe` is still needed.
         publisher: whose number it has; None: it has none.
         seq: the number.
-        ordinal: its place among all that came in.
+        place: its place among all that came in.
         arrived_s: when it came in, by the node's clock; never later than it really did.
         size: measured bytes.
         final: the last one of its run.
@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     kept: Message | bytes | None
     publisher: str | None
     seq: int
-    ordinal: int
+    place: int
     arrived_s: float
     size: int
     final: bool = False
@@ -128,16 +128,16 @@ class Lane:
                 count += 1
             del entries[:count]
             self._gone -= count
-        return entries[0].ordinal if entries else 0
+        return entries[0].place if entries else 0
 
     def last(self) -> int:
         """Return the newest place of all; 0: there is none."""
-        return self.entries[-1].ordinal if self.entries else 0
+        return self.entries[-1].place if self.entries else 0
 
     def last_before(self, time_s: float) -> int:
         """Return a place up to which everything came before that, and nothing of it later."""
         old = takewhile(lambda entry: entry.arrived_s < time_s, self.entries)
-        return max((entry.ordinal for entry in old), default=0)
+        return max((entry.place for entry in old), default=0)
 
     def take_out(self, entry: Entry) -> None:
         """Mark an entry; wherever it stands."""
@@ -151,7 +151,7 @@ class Lane:
     def drop(self, upto: int, *, amid: bool = False) -> Gone:
         """Take out everything up to a place; `amid`: does not matter here."""
         entries = self.entries
-        count = bisect_right(entries, upto, key=_ordinal)
+        count = bisect_right(entries, upto, key=_place)
         dropped = entries[:count]
         del entries[:count]
         if self._gone:
@@ -162,7 +162,7 @@ class Lane:
         for entry in dropped:
             if entry.kept is None:
                 continue
-            edge = entry.ordinal
+            edge = entry.place
             if entry.publisher is None:
                 unsure_s = max(unsure_s, entry.arrived_s)
             else:
@@ -170,8 +170,8 @@ class Lane:
         self.edge = max(self.edge, edge)
         return Gone(len(dropped), sum(map(_size, dropped)), newest, edge, unsure_s, dropped)
 
-    def after(self, ordinal: int) -> Iterator[Entry]:
+    def after(self, place: int) -> Iterator[Entry]:
         """Give those beyond a place; not to be used across a change."""
         entries = self.entries
-        start = bisect_right(entries, ordinal, key=_ordinal)
+        start = bisect_right(entries, place, key=_place)
         return (entries[i] for i in range(start, len(entries)) if not entries[i].gone)

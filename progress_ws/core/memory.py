@@ -229,8 +229,8 @@ class Memory:
                 each is found once.
         """
         for entry in self.history.same(message):
-            if entry.ordinal not in known and entry.arrived_s >= arrived_s - SKEW_S:
-                known.add(entry.ordinal)
+            if entry.place not in known and entry.arrived_s >= arrived_s - SKEW_S:
+                known.add(entry.place)
                 return
         if (place := self._take_in(message, arrived_s)) is not None:
             known.add(place)

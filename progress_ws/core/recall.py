@@ -94,8 +94,8 @@ class Catchup:
     def _is_known(self, message: Message) -> bool:
         """Tell whether what came live was found in the stream as well, each once."""
         for entry in self._memory.history.same(message):
-            if entry.ordinal in self._known:
-                self._known.remove(entry.ordinal)
+            if entry.place in self._known:
+                self._known.remove(entry.place)
                 return True
         return False
 
@@ -138,7 +138,7 @@ class Repair:
         self._intake = intake
         self._memory = memory
         self._beyond_beat = beyond_beat
-        self._place = memory.history.ordinal
+        self._place = memory.history.latest
         self._found: dict[str, dict[int, Numbered]] = {name: {} for name in publishers}
         self._upto = {name: memory.holes.upto(name) for name in publishers}
         self._newest: dict[Slot, Number] = {}
@@ -203,7 +203,7 @@ class Repair:
         current = self._memory.history.current(message.sid, message.key)
         return (
             current is not None
-            and current.ordinal > self._place
+            and current.place > self._place
             and current.message is not None
             and current.message.id != self._passed.get((message.sid, message.key), "")
             and supersedes(current.message, message)

@@ -57,7 +57,7 @@ class Replay:
     def await_latest(self) -> None:
         """Note that a message has just been added: the replay has to come to it."""
         session = self._history.session(self.sid)
-        self._latest = self._history.ordinal if session is None else session.latest
+        self._latest = self._history.latest if session is None else session.latest
 
     def take(self, room: int) -> list[Update | bytes]:
         """Return what comes next, about `room` bytes of it; nothing once it has caught up."""
@@ -72,9 +72,9 @@ class Replay:
         self._edges = edges
         taken: list[Update] = []
         for entry in session.after(self._cursor) if session is not None else ():
-            if room <= 0 or not (self._is_live or entry.ordinal <= self._latest):
+            if room <= 0 or not (self._is_live or entry.place <= self._latest):
                 return taken
-            self._cursor = entry.ordinal
+            self._cursor = entry.place
             if entry.is_covered(self._positions) or (message := entry.message) is None:
                 continue
             taken.append(update_of(message, replay=True))

@@ -13,7 +13,7 @@ EVICTED_MAX = 16
 SESSION_BYTES, EVICTED_BYTES = 680, 250
 """As measured: see `tests/core/test_history_bytes.py`."""
 
-_ordinal = attrgetter("ordinal")
+_place = attrgetter("place")
 
 _NONE: dict[Any, Any] = {}
 """In the place of a dictionary that is not needed; never written to. Sessions may be a million."""
@@ -81,10 +81,10 @@ class Session:
             self.unnumbered = self.unnumbered or {}
             self.unnumbered.setdefault(bytes(message.message), []).append(entry)
 
-    def after(self, ordinal: int) -> Iterator[Entry]:
+    def after(self, place: int) -> Iterator[Entry]:
         """Give its entries beyond a place, in order; not to be used across a change."""
         lanes = (self.journaled, self.ordinary, self.finals)
-        return merge(*(lane.after(ordinal) for lane in lanes), key=_ordinal)
+        return merge(*(lane.after(place) for lane in lanes), key=_place)
 
     def measure(self) -> int:
         """Return the bytes of all of it."""
@@ -165,24 +165,24 @@ class Queue(Generic[L]):
         self._lane: Callable[[Session], L] = lane
         self._heap: list[tuple[int, Session]] = []
 
-    def put(self, session: Session, ordinal: int) -> None:
+    def put(self, session: Session, place: int) -> None:
         """Add a session whose lane begins at this place, unless it is known."""
         lane = self._lane(session)
         if not lane.is_queued:
             lane.is_queued = True
-            heappush(self._heap, (ordinal, session))
+            heappush(self._heap, (place, session))
 
     def first(self) -> tuple[int, Session, L] | None:
         """Return the oldest place of all, with its session and lane."""
         heap = self._heap
         while heap:
-            ordinal, session = heap[0]
+            place, session = heap[0]
             lane = self._lane(session)
             first = lane.first()
             if not first:
                 lane.is_queued = False
                 heappop(heap)
-            elif first > ordinal:
+            elif first > place:
                 heapreplace(heap, (first, session))
             else:
                 return first, session, lane

@@ -81,8 +81,8 @@ def test_single_messages_and_series_stay_in_the_order_in_which_they_came(store: 
     session = store.history.session(SID)
     assert session is not None
     (*_, last) = session.after(0)
-    assert [entry.ordinal for entry in session.after(last.ordinal - 1)] == [last.ordinal]
-    assert session.latest == last.ordinal
+    assert [entry.place for entry in session.after(last.place - 1)] == [last.place]
+    assert session.latest == last.place
 
 
 def test_nothing_is_retained_beyond_the_age(store: Store) -> None:
