@@ -29,6 +29,16 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """For what exhausts the stack: hypothesis watches the collector by a function of Python's,
+    which fails if it is called there, and a warning of that would be an error.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def session_folder() -> Iterator[Path]:
     """A folder with a short path for whatever runs during the session."""

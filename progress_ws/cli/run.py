@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise SettingsError("COMMAND is missing: progress-ws run --sid SID -- COMMAND …")
     sid = options.sid or environ.get("PROGRESS_WS_SID")
     if not sid:
-        return asyncio.run(_Command(argv, unseen(), environ).run())
+        return asyncio.run(_Command(argv, unseen(), environ, asyncio.Event()).run())
     if not is_sid(sid):
         raise SettingsError(f"SID={sid!r} is wrong: it must be {SID_RULE}")
     return asyncio.run(_run(argv, sid, options, environ))
@@ -89,10 +89,10 @@ class _Command:
         argv: list[str],
         bar: Bar,
         environ: Mapping[str, str],
-        stopping: asyncio.Event | None = None,
+        stopping: asyncio.Event,
     ) -> None:
         self._argv, self._bar, self._environ = argv, bar, environ
-        self._stopping = stopping or asyncio.Event()
+        self._stopping = stopping
         self._process: asyncio.subprocess.Process | None = None
         self._early: list[signal.Signals] = []
 

@@ -1,4 +1,6 @@
-"""What a browser may say, and the codes its socket is closed with."""
+"""The frames of a WebSocket: what a browser may say, how a text is packed for it, and the codes
+that its socket is closed with.
+"""
 
 import struct
 from enum import IntEnum

@@ -149,7 +149,7 @@ class Lane:
             self._gone = 0
 
     def drop(self, upto: int, *, amid: bool = False) -> Gone:
-        """Take out everything up to a place; `amid`: does not matter here."""
+        """Take out everything up to a place; `amid`: see `JournalLane.drop`."""
         entries = self.entries
         count = bisect_right(entries, upto, key=_place)
         dropped = entries[:count]

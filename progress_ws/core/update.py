@@ -19,7 +19,8 @@ class Update(msgspec.Struct, eq=False, gc=False):
     Attributes:
         size: what it counts in an outbox, in bytes.
         published_s: when it was published, in Unix seconds by its publisher's clock; None where
-            that would mean nothing. Of publishers that do not number it may be anything.
+            that would mean nothing: of what comes from history, and of publishers that do not
+            number, whose clock may be anything.
         replay: it comes from history.
     """
 

@@ -22,8 +22,7 @@ class Bodies:
     succeed and the others are refused at once; an undeclared one counts as it comes.
     """
 
-    def __init__(self, *, limit_bytes: int = BODIES_MAX_BYTES) -> None:
-        self._limit_bytes = limit_bytes
+    def __init__(self) -> None:
         self._held_bytes = 0
 
     async def read(self, request: web.Request) -> bytes:
@@ -50,7 +49,7 @@ class Bodies:
         if wanted > BODY_MAX_BYTES:
             raise web.HTTPRequestEntityTooLarge(BODY_MAX_BYTES, wanted)
         more = max(0, wanted - held)
-        if self._held_bytes + more > self._limit_bytes:
+        if self._held_bytes + more > BODIES_MAX_BYTES:
             raise NoRoom("the node is reading too many large requests")
         self._held_bytes += more
         return held + more

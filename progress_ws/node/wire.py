@@ -79,7 +79,7 @@ class Turn:
         self._on_written(written, now_s)
 
 
-class Owner(Protocol):
+class WireOwner(Protocol):
     """Who has a wire."""
 
     def let_go(self) -> None:
@@ -101,7 +101,6 @@ class Wire:
         "_as_text",
         "_drain",
         "_is_due",
-        "_is_ended",
         "_outbox",
         "_transport",
         "_turn",
@@ -116,7 +115,7 @@ class Wire:
         transport: asyncio.Transport,
         *,
         turn: Turn,
-        owner: Owner,
+        owner: WireOwner,
         as_text: bool = False,
     ) -> None:
         """Be ready to carry what an outbox holds.
@@ -136,7 +135,7 @@ class Wire:
         self._as_text = as_text
         self._outbox: Outbox | None = None
         self._drain: asyncio.Task[None] | None = None
-        self._is_due = self._is_ended = False
+        self._is_due = False
 
     def carry(self, outbox: Outbox) -> None:
         """Write what an outbox holds from now on; `wake` is what it calls."""
@@ -151,7 +150,6 @@ class Wire:
 
     def end(self) -> None:
         """Write no more."""
-        self._is_ended = True
         self._outbox = None
         if self._drain is not None:
             self._drain.cancel()
@@ -165,7 +163,7 @@ class Wire:
         """Write what waits, about 64 KiB of it; return the messages among it."""
         self._is_due = False
         outbox, transport = self._outbox, self._transport
-        if self._is_ended or outbox is None or transport.is_closing():
+        if outbox is None or transport.is_closing():
             return ()  # the reader notices too, and ends the socket
         frames: list[bytes] = []
         updates: list[Update] = []

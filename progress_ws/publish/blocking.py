@@ -77,7 +77,7 @@ class BlockingPublisher:
             handle_sigterm=handle_sigterm,
         )
         self._new()
-        self._max_message_bytes = max_message_bytes
+        self._draft = partial(codec.new_draft, max_message_bytes=max_message_bytes)
         self._max_buffer_bytes = max_buffer_bytes
         self._exit_timeout_s = exit_timeout_s
         self._handle_sigterm = handle_sigterm
@@ -302,9 +302,6 @@ class BlockingPublisher:
             self._finalizer.detach()
         self._finalizer = weakref.finalize(self, background.leave, timeout_s=CLOSE_TIMEOUT_S)
         self._finalizer.atexit = False
-
-    def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
-        return codec.new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)
 
 
 class _BarOwner:

@@ -1,6 +1,7 @@
 """To post: to hand over a message and go on."""
 
 import asyncio
+from functools import partial
 from time import time
 from typing import Any
 
@@ -18,6 +19,7 @@ class Posting:
     def __init__(self, *, max_message_bytes: int) -> None:
         """`max_message_bytes`: as configured on the nodes."""
         self._max_message_bytes = max_message_bytes
+        self._draft = partial(new_draft, max_message_bytes=max_message_bytes)
         self._sender: Sender | None = None
         self._backlog: Backlog | None = None
         self._running: asyncio.Task[None] | None = None
@@ -80,6 +82,3 @@ class Posting:
             cause = None if self._running.cancelled() else self._running.exception()
             raise ProgressError("the publisher has ended") from cause
         return self._sender
-
-    def _draft(self, sid: str, message: Any, **fields: Any) -> Draft:
-        return new_draft(sid, message, max_message_bytes=self._max_message_bytes, **fields)

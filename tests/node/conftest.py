@@ -1,6 +1,5 @@
 """Whole nodes inside the test's own event loop, and browsers and publishers to talk to them."""
 
-import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +10,6 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 from aiohttp import web
-from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -20,6 +18,7 @@ from progress_ws.node.admission import Door, NodeRunner
 from progress_ws.node.app import create_app
 from progress_ws.node.listening import PacedSite
 from progress_ws.node.settings import Settings
+from tests.support.metrics import sum_of
 from tests.support.parts import new_vhost
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually
@@ -33,16 +32,6 @@ def vhost(rabbitmq: RabbitMQ) -> Iterator[str]:
     """One virtual host for the tests of a module: their nodes come one after the other."""
     with new_vhost(rabbitmq) as name:
         yield name
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    """For what exhausts the stack: hypothesis watches the collector by a function of Python's,
-    which fails if it is called there, and a warning of that would be an error.
-    """
-    gc.disable()
-    yield
-    gc.enable()
 
 
 class LiveNode:
@@ -79,14 +68,9 @@ class LiveNode:
             return answer.status, await answer.text()
 
     async def metric(self, name: str, **labels: str) -> float:
-        """The sum of all samples of this name (without `progress_ws_`) that have these labels."""
+        """See `sum_of`."""
         _, text = await self.get("/metrics")
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == f"progress_ws_{name}" and labels.items() <= sample.labels.items()
-        )
+        return sum_of(text, name, labels)
 
     async def refusal(self, **query: str) -> tuple[int | None, str | None]:
         """Open a socket that is closed before its first frame; the close code and the reason."""

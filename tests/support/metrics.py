@@ -1,6 +1,7 @@
 """Reading a node's `/metrics`."""
 
 import urllib.request
+from collections.abc import Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -8,9 +9,13 @@ from deploy.local import Node
 
 
 def metric(node: Node, name: str, /, **labels: str) -> float:
-    """The sum of all samples of this name (without `progress_ws_`) that have these labels."""
+    """See `sum_of`."""
     with urllib.request.urlopen(f"{node.url}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
+        return sum_of(answer.read().decode(), name, labels)
+
+
+def sum_of(text: str, name: str, labels: Mapping[str, str]) -> float:
+    """The sum of all samples of this name (without `progress_ws_`) that have these labels."""
     return sum(
         sample.value
         for family in text_string_to_metric_families(text)
