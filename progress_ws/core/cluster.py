@@ -1,7 +1,7 @@
 """Who is there, as their heartbeats tell; and whether this node still hears its own."""
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +19,8 @@ to subscribe anew would throw away what waits."""
 GONE_AFTER_S = 10.0
 MAX_NODES = 4096
 """Against a flood of forged heartbeats."""
+SENT_MAX = 1024
+"""Own heartbeats that have not come back; of more, the oldest are forgotten."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,9 @@ class Cluster:
 
     Attributes:
         deliveries: counts whatever comes through the exchange.
+        heard_until_s: all that was published before this has come; None: nothing is known. It is
+            when the latest of its own heartbeats that came back was sent: a node may be behind, and
+            when that one came says nothing of what waits on the broker.
     """
 
     def __init__(self, *, instance: str, clock: Callable[[], float]) -> None:
@@ -65,6 +70,8 @@ class Cluster:
         self._quiet_since = -math.inf
         self._heard: dict[str, tuple[float, Heartbeat]] = {}
         self._unheard_since: float | None = None
+        self.heard_until_s: float | None = None
+        self._sent: deque[tuple[int, float]] = deque(maxlen=SENT_MAX)
         self._publishers: OrderedDict[str, None] = OrderedDict()
 
     def is_own(self, heartbeat: Heartbeat) -> bool:
@@ -76,6 +83,7 @@ class Cluster:
         is_own = self.is_own(heartbeat)
         if is_own:
             self._unheard_since = None
+            self._note_heard(heartbeat.beat)
         if len(self._heard) >= MAX_NODES:
             self._forget_silent()
         self.recall(heartbeat)
@@ -95,16 +103,14 @@ class Cluster:
         """Tell whether a publisher is a node, or was one: its workers are heard through others."""
         return publisher in self._publishers
 
+    def sent(self, beat: int) -> None:
+        """Note that a heartbeat of this node goes out now."""
+        self._sent.append((beat, self._clock()))
+
     def confirmed(self) -> None:
         """The broker has taken a heartbeat of this node: now it should come back."""
         if self._unheard_since is None:
             self._unheard_since = self._clock()
-
-    @property
-    def own_heard_s(self) -> float | None:
-        """Return when this node's own heartbeat was heard last."""
-        heard = self._heard.get(self._instance)
-        return None if heard is None else heard[0]
 
     def hears_itself(self, subscription: int) -> bool:
         """Tell whether a heartbeat came back lately through this subscription: ready."""
@@ -133,6 +139,12 @@ class Cluster:
         """Return the latest heartbeat of every live node, by name."""
         self._forget_silent()
         return sorted((beat for _, beat in self._heard.values()), key=lambda beat: beat.node)
+
+    def _note_heard(self, beat: int) -> None:
+        while self._sent and self._sent[0][0] <= beat:
+            number, sent_s = self._sent.popleft()
+            if number == beat:
+                self.heard_until_s = sent_s
 
     def _forget_silent(self) -> None:
         now = self._clock()

@@ -93,6 +93,7 @@ class Pulse:
 
     def _encoded(self, *, leaving: bool = False) -> bytes:
         self.beat += 1
+        self._cluster.sent(self.beat)
         return codec.encode(
             Heartbeat(
                 node=self._node,

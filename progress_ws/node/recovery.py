@@ -28,6 +28,7 @@ GIVE_UP_AFTER_S = 6.0
 """If the stream cannot be read by then, a node goes on without what it missed, and tells its
 browsers: they have waited for what comes live meanwhile."""
 REPAIR_BACK_S = 30.0
+"""So far back at least: further, the longer a hole has been open and the node is behind."""
 REPAIR_TIMEOUT_S = 10.0
 REPAIR_INTERVAL_S = 1.0
 """Repairs are joined, so that a flood of strange publishers costs nothing but itself."""
@@ -120,8 +121,8 @@ class Recovery:
             if self._catchup is not None:
                 continue  # it will find what is missing
             self._memory.let_go_overdue()
-            if self._cluster.own_heard_s is not None:
-                self._heard_s = self._cluster.own_heard_s
+            if self._cluster.heard_until_s is not None:
+                self._heard_s = self._cluster.heard_until_s
 
     async def _catch_up(self, catchup: Catchup) -> None:
         """Read until this node's own heartbeat; try again until it is too late."""
@@ -177,14 +178,18 @@ class Recovery:
         memory, publishers = self._memory, self._memory.holes.publishers()
         repair = Repair(self._intake, memory, publishers=publishers, beyond_beat=self._pulse.beat)
         self._pulse.nudge()
-        self._next_repair_s = self._clock() + REPAIR_INTERVAL_S
+        now_s = self._clock()
+        self._next_repair_s = now_s + REPAIR_INTERVAL_S
+        behind_s = 0.0 if self._heard_s is None else now_s - self._heard_s
+        wanted_s = memory.holes.oldest_s(now_s) + behind_s + SLACK_S
+        since_s = max(REPAIR_BACK_S, min(wanted_s, self._depth_s))
 
         def take(recalled: Recalled) -> bool:
             return self._catchup is not None or repair.take(recalled.delivery)
 
         try:
             async with asyncio.timeout(REPAIR_TIMEOUT_S):
-                await self._recall(since_s=REPAIR_BACK_S, take=_guarded(take))
+                await self._recall(since_s=since_s, take=_guarded(take))
         except (LinkLost, TimeoutError) as exc:
             self._tell(exc)
             if memory.holes.oldest_s(self._clock()) > READ_TIMEOUT_S:
