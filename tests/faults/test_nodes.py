@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from deploy.local import Node
+from deploy.local import Node, RabbitMQ
+from progress_ws.core.intake import HEARTBEAT
 from tests.faults.conftest import Endure, Site
 from tests.faults.trial import Load, Trial
 from tests.support.files import allow_files
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.nginx, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -53,6 +55,31 @@ async def test_a_node_is(harm: Harm, amqp_url: str, site: Site, endure: Endure) 
         await harm(nodes)
 
     await endure(fault, doors=[nginx.url], amqp_urls=[amqp_url])
+
+
+async def test_a_node_is_frozen_while_its_own_heartbeat_is_on_its_way(
+    rabbitmq: RabbitMQ, amqp_url: str, site: Site, endure: Endure
+) -> None:
+    """It hears that one first when it goes on, and must not take its gap for a short one."""
+    async with Proxy(rabbitmq.port) as proxy:
+        proxied = amqp_url.replace(f":{rabbitmq.port}/", f":{proxy.port}/")
+        (node, _), nginx = await asyncio.to_thread(site, [proxied, amqp_url])
+        is_frozen = asyncio.Event()
+
+        def freeze(said: bytes) -> None:
+            if HEARTBEAT.encode() in said and not is_frozen.is_set():
+                node.freeze()
+                is_frozen.set()
+
+        async def fault(_: Trial) -> None:
+            proxy.on_said = freeze
+            try:
+                await is_frozen.wait()
+                await asyncio.sleep(FROZEN_S)
+            finally:
+                node.thaw()
+
+        await endure(fault, doors=[nginx.url], amqp_urls=[amqp_url])
 
 
 @pytest.mark.parametrize("load", [Load(), MANY], ids=lambda load: f"{load.browsers} browsers")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from typing import Self
 
 from tests.support.server import Connections, connected
@@ -24,6 +25,8 @@ class Proxy:
         self.port = 0
         #: Seconds that every chunk waits, in both directions.
         self.delay_s = 0.0
+        #: Told what a client says, before it is passed on.
+        self.on_said: Callable[[bytes], None] = bool
         #: Connections that were accepted so far.
         self.accepted = 0
         self._gate = _open_gate()
@@ -87,7 +90,7 @@ class Proxy:
             async with connected(self.target) as (server_reader, server_writer):
                 self._servers.add(server_writer)
                 try:
-                    up = self._pump(reader, server_writer, gate)
+                    up = self._pump(reader, server_writer, gate, lambda chunk: self.on_said(chunk))
                     down = self._pump(server_reader, writer, gate)
                     await asyncio.gather(up, down)
                 finally:
@@ -98,10 +101,15 @@ class Proxy:
             self._clients.discard(writer)
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gate: asyncio.Event,
+        on_said: Callable[[bytes], None] = bool,
     ) -> None:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
+                on_said(chunk)
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await gate.wait()
