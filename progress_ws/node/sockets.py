@@ -110,8 +110,10 @@ class Socket:
             log.exception("socket failed")
             self.fail()
         finally:
-            await self._settle()
-            self._subscriber.leave()
+            try:
+                await self._settle()
+            finally:
+                self._subscriber.leave()
         code = self._code or self._ended_with
         duration_s = round(time.monotonic() - started_s, 3)
         log.info("socket closed", code=int(code), duration_s=duration_s, written=self._wire.written)

@@ -187,7 +187,9 @@ class Wire:
         is_stalled = False
         try:
             async with asyncio.timeout(STALLED_AFTER_S):
-                await self._writer.drain()
+                # All who wait for one connection wait for one future of aiohttp's: to be cancelled
+                # here must not cancel them.
+                await asyncio.shield(self._writer.drain())
         except TimeoutError:
             is_stalled = True
         except ConnectionError:

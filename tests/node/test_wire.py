@@ -147,6 +147,28 @@ async def test_a_reader_that_never_catches_up_is_told(
     await eventually(lambda: line.told == ["stalled"])
 
 
+async def test_its_end_cancels_nobody_else_who_waits_for_the_reader(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of aiohttp's connections all who drain them wait for one future: a pong may be another."""
+    shared, waits = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    async def drain() -> None:
+        waits.set()
+        await shared
+
+    monkeypatch.setattr(line, "drain", drain)
+    line.reader.transport.pause_reading()
+    while line.transport.get_write_buffer_size() <= HIGH_WATER_BYTES:
+        line.outbox.offer(update(1, size=30_000))
+        await asyncio.sleep(0)
+    await waits.wait()
+    line.wire.end()
+    await line.wire.ended()
+    assert not shared.done()
+    shared.set_result(None)
+
+
 async def test_after_its_end_nothing_is_written(line: Line) -> None:
     line.outbox.offer(update(1))
     line.wire.end()
