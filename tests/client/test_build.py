@@ -15,7 +15,7 @@ CLIENT = PROJECT / "progress_ws" / "client"
 BUNDLES = ["progress-http.js", "progress-live-zh.js", "progress-live.js", "progress-ws.js"]
 #: Of each gzipped. `progress-live.js` is the whole element: nothing but the Chinese texts is
 #: loaded besides it and the client.
-MAX_GZIPPED_BYTES = 3584
+MAX_GZIPPED_BYTES = dict.fromkeys(BUNDLES, 3584) | {"progress-live.js": 4096}
 
 
 def version() -> str:
@@ -53,7 +53,7 @@ def test_a_bundle_says_where_its_source_is(name: str) -> None:
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_bundle_is_small(name: str) -> None:
     size = len(gzip.compress((CLIENT / name).read_bytes(), compresslevel=9, mtime=0))
-    assert size <= MAX_GZIPPED_BYTES, f"{name}: {size} bytes"
+    assert size <= MAX_GZIPPED_BYTES[name], f"{name}: {size} bytes"
 
 
 @pytest.mark.parametrize("name", BUNDLES)

@@ -519,26 +519,39 @@ async def test_the_cancel_button_works_by_keyboard_and_loses_no_focus(
     assert await screen.page.get_by_role("button").count() == 0
 
 
+# A client in the test's hands and an element on it; it tells of a job that can be cancelled.
+SCRIPTED = """
+({ sid, has_left }) => {
+  window.client = Object.assign(new EventTarget(), {
+    follow() {}, cancel: (...wish) => { heard.push(wish); return window.has_left; },
+  });
+  window.has_left = has_left;
+  window.emit = (type, detail) =>
+    client.dispatchEvent(new CustomEvent(type, { detail: { type, sid, ...detail } }));
+  window.say = (message, detail = { key: "job", run: "1" }) => {
+    const update = { kind: "progress", state: "running", cancellable: true, ...message };
+    emit("message", { ...detail, message: update });
+  };
+  window.element = document.querySelector("progress-live");
+  element.client = client;
+  element.setAttribute("sid", sid);
+  say();
+}
+"""
+
+
+async def scripted(context: "BrowserContext", node: Node, *, has_left: bool = True) -> Screen:
+    """An element that shows what the test says: `say({title: "Report"})`, `emit("error", {…})`."""
+    screen = await Screen.open(context, node, "<progress-live></progress-live>")
+    await screen.do(SCRIPTED, {"sid": SID, "has_left": has_left})
+    return screen
+
+
 @pytest.mark.slow
 async def test_what_became_of_a_wish_to_cancel_is_told(
     context: "BrowserContext", node: Node
 ) -> None:
-    screen = await Screen.open(context, node, "<progress-live></progress-live>")
-    await screen.do(
-        """(sid) => {
-          window.client = Object.assign(new EventTarget(), {
-            follow() {}, cancel: (...wish) => { heard.push(wish); return !!window.has_left; },
-          });
-          window.emit = (type, detail) =>
-            client.dispatchEvent(new CustomEvent(type, { detail: { type, sid, ...detail } }));
-          const element = document.querySelector("progress-live");
-          element.client = client;
-          element.setAttribute("sid", sid);
-          const message = { kind: "progress", state: "running", cancellable: true };
-          emit("message", { key: "job", run: "1", message });
-        }""",
-        SID,
-    )
+    screen = await scripted(context, node, has_left=False)
     button = screen.page.get_by_role("button")
     await button.click()
     await screen.shows(cancel="Nobody listens")
@@ -547,14 +560,15 @@ async def test_what_became_of_a_wish_to_cancel_is_told(
     await screen.shows(cancel="Cancelling")
     await screen.do("emit('error', { code: 'nobody_listens', key: 'another' })")
     await screen.shows(cancel="Cancelling")
-    await screen.do("emit('error', { code: 'nobody_listens', key: 'job' })")
-    await screen.shows(cancel="Nobody listens")
-    await button.click()
-    await screen.shows(cancel="Cancelling")
+    for code in ("nobody_listens", "cancel_failed"):
+        await screen.do("code => emit('error', { code, key: 'job' })", code)
+        await screen.shows(cancel="Nobody listens")
+        await button.click()
+        await screen.shows(cancel="Cancelling")
     await screen.do("emit('state', { sid: undefined, state: 'waiting' })")
     await screen.shows(cancel="Nobody listens")
     wishes = [wish for wish in await screen.do("heard") if wish[0] == "job"]
-    assert wishes == [["job", SID]] * 3
+    assert wishes == [["job", SID]] * 4
 
 
 async def test_quarters_and_states_are_announced_and_nothing_else(

@@ -97,7 +97,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
     const news = recovered === false ? "gap" : type;
     if (/gap|error/.test(news)) this._tell(news, frame);
     // With a connection that is lost the wish may be lost, too.
-    const isUnheard = state || (code === "nobody_listens" && key === this._bar?.key);
+    const isUnheard = state || (/nobody_listens|cancel_failed/.test(code) && key === this._bar?.key);
     if (isUnheard && this._wish) this._wish = "nobody";
     this._change();
   }
