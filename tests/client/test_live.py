@@ -522,12 +522,13 @@ async def test_the_cancel_button_works_by_keyboard_and_loses_no_focus(
 # A client in the test's hands and an element on it; it tells of a job that can be cancelled.
 SCRIPTED = """
 ({ sid, has_left }) => {
+  window.sid = sid;
   window.client = Object.assign(new EventTarget(), {
     follow() {}, cancel: (...wish) => { heard.push(wish); return window.has_left; },
   });
   window.has_left = has_left;
   window.emit = (type, detail) =>
-    client.dispatchEvent(new CustomEvent(type, { detail: { type, sid, ...detail } }));
+    client.dispatchEvent(new CustomEvent(type, { detail: { type, sid: window.sid, ...detail } }));
   window.say = (message, detail = { key: "job", run: "1" }) => {
     const update = { kind: "progress", state: "running", cancellable: true, ...message };
     emit("message", { ...detail, message: update });
@@ -569,6 +570,32 @@ async def test_what_became_of_a_wish_to_cancel_is_told(
     await screen.shows(cancel="Nobody listens")
     wishes = [wish for wish in await screen.do("heard") if wish[0] == "job"]
     assert wishes == [["job", SID]] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "then",
+    [
+        "say({ title: 'New' }, { key: 'job', run: '2' })",
+        "say({ title: 'New' }, { key: 'another', run: '2' })",
+        """{
+          const peer = Object.assign(element.cloneNode(), { client });
+          peer.setAttribute("sid", sid = "sid-of-another-job");
+          element.after(peer);
+          say({ title: "New" });
+          element.setAttribute("sid", sid);
+        }""",
+    ],
+    ids=["run", "key", "sid"],
+)
+async def test_a_wish_to_cancel_is_for_one_bar(
+    context: "BrowserContext", node: Node, then: str
+) -> None:
+    screen = await scripted(context, node)
+    await screen.page.get_by_role("button").click()
+    await screen.shows(cancel="Cancelling")
+    await screen.do(then)
+    await screen.shows(label="New", cancel="Cancel")
 
 
 async def test_quarters_and_states_are_announced_and_nothing_else(

@@ -81,7 +81,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
   connectedCallback() {
     const sid = this.getAttribute("sid");
     this._leave = this._leave?.();
-    if (this._sid !== sid) this._bars = new Map();
+    if (this._sid !== sid) Object.assign(this, { _bars: new Map(), _wish: "" });
     this._sid = sid;
     try {
       if (sid) this._leave = join(this, this.client, this.getAttribute("src"), sid);
@@ -104,15 +104,16 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
 
   /** Find out at once where it stands; what is seen of that follows with the next frame. */
   _change() {
-    const before = this.state;
+    const { state: before, _bar: last } = this;
     const bar = find(this._bars, this.getAttribute("key") ?? this.getAttribute("bar"));
     const state = bar?.state ?? "waiting";
     const update = bar?.message;
     Object.assign(this, { _bar: bar, state, update });
     this.setAttribute("state", state);
     repaint(this);
+    // A wish was for this bar, and for no other that is in its place now.
+    if (state !== before || bar?.key !== last?.key || bar?.run !== last?.run) this._wish = "";
     if (state === before) return;
-    this._wish = "";
     this._tell("statechange", { sid: this._sid, key: bar?.key, state, update });
   }
 
