@@ -598,6 +598,19 @@ async def test_a_wish_to_cancel_is_for_one_bar(
     await screen.shows(label="New", cancel="Cancel")
 
 
+@pytest.mark.slow
+async def test_a_button_that_goes_does_not_move_the_page(
+    context: "BrowserContext", node: Node
+) -> None:
+    screen = await scripted(context, node)
+    await screen.page.get_by_role("button").click()
+    await screen.do("{ document.body.style.height = '5000px'; scrollTo(0, 3000); }")
+    await screen.do("say({ state: 'cancelled' })")
+    await screen.shows(status="Cancelled")
+    assert await screen.do("element.shadowRoot.activeElement.part.value") == "row"
+    assert await screen.do("scrollY") == 3000
+
+
 async def test_quarters_and_states_are_announced_and_nothing_else(
     context: "BrowserContext", node: Node
 ) -> None:

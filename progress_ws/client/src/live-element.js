@@ -132,7 +132,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
       ...describe(bar, state, this.getAttribute("label")),
       cancel: bar.message?.cancellable && !isFinal(state) && say(wish || "cancel"),
     };
-    if (!said.cancel && root.activeElement) row.focus();
+    if (!said.cancel && root.activeElement) row.focus({ preventScroll: true });
     paintRow(row, state, said);
     Object.assign(row.lastChild, {
       ariaLabel: `${said.cancel} ${said.label}`,
