@@ -340,6 +340,7 @@ async def test_what_cannot_be_used_is_reported_and_the_element_waits(
         screen = await Screen.open(context, node, f"<progress-live {attributes}></progress-live>")
         await screen.shows(status="Waiting")
         assert len(set(await screen.mistakes())) == 1
+        assert await screen.do("sockets.length") == 0
 
 
 async def test_no_message_can_inject_markup_or_break_the_page(

@@ -1,6 +1,7 @@
 /** One client for all elements of a source, and what it brings to them. */
 
 import { ProgressClient } from "./progress-ws.js";
+import { mustBeSid } from "./sids.js";
 
 const TYPES = ["welcome", "followed", "message", "error", "state", "gap", "stalled"];
 const clients = {}; // address -> client that is ours
@@ -11,6 +12,7 @@ const clients = {}; // address -> client that is ours
  * @param own - the application's client
  */
 export function join(element, own, src, sid) {
+  mustBeSid(sid); // before there is a client that nobody would close
   const url = src?.replace(/\/?$/, "/websocket/progress");
   const client = own ?? (clients[url] ??= new ProgressClient({ url, sid: "" }));
   client.follow(sid);
