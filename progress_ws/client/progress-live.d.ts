@@ -109,7 +109,8 @@ export class ProgressLive extends HTMLElement {
   /**
    * A client of the application's own, in place of `src`. Give it before `sid`, and before its sid
    * is followed: what the client has got before comes no second time. The element never closes or
-   * unfollows it.
+   * unfollows it, and what comes while no element shows a session is known to one that does later;
+   * beyond 256 sessions the oldest of these is forgotten.
    */
   client: ProgressClient | undefined;
   readonly state: ProgressLiveState;

@@ -612,6 +612,19 @@ async def test_a_button_that_goes_does_not_move_the_page(
     assert await screen.do("scrollY") == 3000
 
 
+@pytest.mark.slow
+async def test_on_a_client_of_the_applications_what_ends_meanwhile_is_known(
+    context: "BrowserContext", node: Node
+) -> None:
+    screen = await scripted(context, node)
+    await screen.state("running")
+    await screen.do("element.remove()")
+    await screen.do("new Promise((done) => setTimeout(done, 50))")
+    await screen.do("say({ state: 'done' })")
+    await screen.do("document.body.append(element)")
+    await screen.shows(status="Done")
+
+
 async def test_quarters_and_states_are_announced_and_nothing_else(
     context: "BrowserContext", node: Node
 ) -> None:

@@ -1,6 +1,6 @@
 /** The element `<progress-live>`. */
 
-import { find, isFinal, partsOf, take } from "./live-bar.js";
+import { find, isFinal, partsOf } from "./live-bar.js";
 import { join } from "./live-hub.js";
 import { wordsOf } from "./live-words.js";
 import css from "./live.css";
@@ -90,10 +90,9 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
     }
   }
 
-  /** What came from the server, for this session or for all. */
+  /** What came from the server, for this session or for all; its bars know it already. */
   _hear(frame) {
     const { type, state, code, key, recovered } = frame;
-    take(this._bars, frame);
     const news = recovered === false ? "gap" : type;
     if (/gap|error/.test(news)) this._tell(news, frame);
     // With a connection that is lost the wish may be lost, too.
