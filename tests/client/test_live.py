@@ -13,7 +13,7 @@ from deploy.local import Node
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext, Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -734,6 +734,24 @@ async def test_chinese_is_loaded_for_its_readers_only(
     chinese = await Screen.open(context, node, lang="zh-CN")
     await chinese.send({**RUNNING, "state": "failed"}, final=True)
     await chinese.shows(status="失败", label="进度")
+
+
+@pytest.mark.slow
+async def test_chinese_that_could_not_be_loaded_is_loaded_later(
+    context: "BrowserContext", node: Node
+) -> None:
+    asked = 0
+
+    async def fail_once(route: "Route") -> None:
+        nonlocal asked
+        asked += 1
+        await (route.abort() if asked == 1 else route.continue_())
+
+    await context.route("**/progress-live-zh.js*", fail_once)
+    screen = await scripted(context, node)
+    await screen.do("element.lang = 'zh-CN'")
+    await screen.shows(cancel="取消")
+    assert asked == 2
 
 
 @pytest.mark.slow

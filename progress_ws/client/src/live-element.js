@@ -3,6 +3,7 @@
 import { find, isFinal, partsOf } from "./live-bar.js";
 import { join } from "./live-hub.js";
 import { wordsOf } from "./live-words.js";
+import { sibling } from "./sibling.js";
 import css from "./live.css";
 
 const ROWS = 50; // of parts, and how many more there are is told
@@ -24,9 +25,9 @@ function speak(element) {
   const lang = element.lang || document.documentElement.lang;
   const isChinese = /^zh/.test(lang);
   if (isChinese && !chinese)
-    import("./progress-live-zh.js").then(
+    sibling("progress-live-zh.js", () => import("./progress-live-zh.js")).then(
       (module) => repaint(element, (chinese = module.default)),
-      () => {}, // no network, perhaps: each repaint tries again
+      () => {}, // no network, perhaps: a repaint some seconds later tries again
     );
   return wordsOf({ ...(isChinese && chinese?.(lang)), ...ProgressLive.texts, ...element.texts });
 }
