@@ -69,7 +69,7 @@ async def test_a_killed_worker_is_missed_in_time_and_another_takes_over(
     await late.page.reload()  # whoever comes now sees it, too
     await late.shows("stalled")
     await screen.page.get_by_role("button", name="Cancel").click()
-    await screen.page.get_by_text("Nobody listens").wait_for()
+    await screen.page.get_by_text("Nobody listens", exact=True).wait_for()
     second = work(site.amqp_url, sid, stall_s=STALL_S, attempt=2)
     for tab in (screen, late):
         await tab.shows("running", also=lambda seen: seen["parts"].get("attempt") == "Attempt 2")

@@ -511,7 +511,7 @@ async def test_the_cancel_button_works_by_keyboard_and_loses_no_focus(
     focused = "document.activeElement.shadowRoot?.activeElement?.part.value"
     assert await screen.do(focused) == "cancel"
     await screen.page.keyboard.press("Enter")
-    waiting = screen.page.get_by_role("button", name="Cancelling Report", disabled=True)
+    waiting = screen.page.get_by_role("button", name="Cancel Report: Cancelling", disabled=True)
     await waiting.wait_for()
     await screen.page.keyboard.press("Enter")
     await screen.send({**update, "state": "cancelled"}, final=True)
@@ -658,6 +658,23 @@ async def test_quarters_and_states_are_announced_and_nothing_else(
         {**RUNNING, "title": "Report", "state": "failed", "error": "No disk"}, final=True
     )
     await hears(*texts, "Report: Failed, 70%, 70 of 100, No disk")
+
+
+@pytest.mark.slow
+async def test_what_becomes_of_a_wish_to_cancel_is_announced(
+    context: "BrowserContext", node: Node
+) -> None:
+    screen = await scripted(context, node)
+    await screen.do("say({ title: 'Report', current: 1, total: 4 })")
+    told = screen.page.locator("progress-live [role=status]")
+    button = screen.page.get_by_role("button", name="Cancel Report", exact=True)
+    await button.click()
+    await told.get_by_text("Report: Cancelling, 25%, 1 of 4", exact=True).wait_for(state="attached")
+    await screen.do("emit('error', { code: 'nobody_listens', key: 'job' })")
+    nobody = "Report: Nobody listens, 25%, 1 of 4"
+    await told.get_by_text(nobody, exact=True).wait_for(state="attached")
+    name = "Cancel Report: Nobody listens"
+    await screen.page.get_by_role("button", name=name, exact=True).wait_for()
 
 
 @pytest.mark.slow

@@ -132,10 +132,11 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
       ...describe(bar, state, this.getAttribute("label")),
       cancel: bar.message?.cancellable && !isFinal(state) && say(wish || "cancel"),
     };
+    const told = (said.cancel && wish) || "";
     if (!said.cancel && root.activeElement) row.focus({ preventScroll: true });
     paintRow(row, state, said);
     Object.assign(row.lastChild, {
-      ariaLabel: `${said.cancel} ${said.label}`,
+      ariaLabel: `${say("cancel")} ${said.label}${told && `: ${said.cancel}`}`,
       // Not `disabled`: a button that is loses the focus, and whoever has it their place.
       ariaDisabled: `${wish === "cancelling"}`,
       onclick: () => wish === "cancelling" || this.cancel(),
@@ -152,9 +153,9 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
       paintRow(item, stands, describe(part, stands, part.key));
     });
 
-    // Told politely: quarters and states.
-    const news = state + Math.floor(said.fraction * 4);
-    if (news !== this._news) live.textContent = `${said.label}: ${said.bar}`;
+    // Told politely: quarters, states, and what becomes of a wish.
+    const news = state + Math.floor(said.fraction * 4) + told;
+    if (news !== this._news) live.textContent = `${said.label}: ${told && `${said.cancel}, `}${said.bar}`;
     this._news = news;
     // In a second times have passed.
     if (this.isConnected && !isFinal(state))
