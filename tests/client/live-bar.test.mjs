@@ -188,11 +188,16 @@ test("bars that are parts of one another are found by their keys alone", () => {
   const bars = barsWith(
     { key: "a", message: { ...RUNNING, parent: "b" } },
     { key: "b", message: { ...RUNNING, parent: "a" } },
-    { key: "c", message: { ...RUNNING, parent: "c" } },
   );
   assert.equal(find(bars), undefined);
   assert.equal(find(bars, "b").key, "b");
   for (const bar of bars.values()) assert(partsOf(bars, bar).length < 3);
+});
+
+test("a bar is no part of itself", () => {
+  const bars = barsWith({ message: { ...RUNNING, parent: "job" } });
+  assert.equal(find(bars).key, "job");
+  assert.deepEqual(partsOf(bars, find(bars)), []);
 });
 
 test("a bar without a key is nobody's whole", () => {
@@ -225,4 +230,15 @@ test("of too many bars the oldest are forgotten", () => {
   for (let n = 0; n < 10_000; n++) take(bars, { key: `${n}`, message: RUNNING }, 0);
   assert.equal(bars.size, 2_000);
   assert.equal(find(bars).key, "9999");
+});
+
+test("a whole is kept longer than its parts, in circles, too", () => {
+  const bars = barsWith({ message: RUNNING });
+  const part = (n, parent) => take(bars, { key: `${n}`, message: { ...RUNNING, parent } }, 0);
+  for (let n = 0; n < 3_000; n++) part(n, "job");
+  assert.equal(bars.size, 2_000);
+  assert.equal(find(bars).key, "job");
+  assert.deepEqual([bars.has("1000"), bars.has("1001"), bars.has("2999")], [false, true, true]);
+  for (let n = 0; n < 3_000; n++) part(n, `${(n + 1) % 2_001}`);
+  assert.equal(bars.size, 2_000);
 });

@@ -5,7 +5,7 @@
  * Times are in seconds, by a clock of any beginning.
  */
 
-const BARS = 2_000; // of one session; the oldest is forgotten for one more
+const BARS = 2_000; // of one session; the oldest without parts is forgotten for one more
 const CHARS = 500; // of a text; publishers cut theirs there, too
 const LARGEST = 1e15;
 
@@ -42,6 +42,7 @@ export function take(bars, { key = "", run, ts, message, silent_s }, now = secon
     const value = message[name];
     if (Number.isFinite(value) && value >= 0 && value < LARGEST) bar[name] = value;
   }
+  if (bar.parent === key) bar.parent = undefined;
   if (bar.unit === "%") bar.total ??= 100;
   // Within a run no count goes back, unless it counts something else now.
   if (run && bar.current < before?.current && bar.total === before.total && bar.phase === before.phase)
@@ -50,7 +51,14 @@ export function take(bars, { key = "", run, ts, message, silent_s }, now = secon
   bar._due = now + bar.eta_s;
   if (!before) bars.delete(key); // a run that begins is the last in the order
   bars.set(key, bar);
-  if (bars.size > BARS) bars.delete(bars.keys().next().value);
+  if (bars.size > BARS) bars.delete(leastOf(bars));
+}
+
+/** The oldest that has no parts; where all are parts of one another, the oldest. */
+function leastOf(bars) {
+  const wholes = new Set([...bars.values()].map(({ parent }) => parent));
+  const keys = [...bars.keys()];
+  return keys.find((key) => !wholes.has(key)) ?? keys[0];
 }
 
 /** The bar of this key; without a key the newest that is no part of another. */
