@@ -140,6 +140,7 @@ test("the time left goes down, and is never below zero", () => {
     [0, 10.5, 45, 99.2, 100, 500].map(left),
     ["1.6 min left", "1.5 min left", "55 sec left", "1 sec left", false, false],
   );
+  assert.equal(said({ ...RUNNING, eta_s: 3.6e9 }).eta, "1,000,000 hr left");
   assert.equal(said({ ...RUNNING, current: 1, total: 9 }).eta, false);
 });
 

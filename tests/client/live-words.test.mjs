@@ -22,10 +22,10 @@ test("numbers and sizes are written as the language of the texts does", () => {
 });
 
 test("sizes grow with what they measure", () => {
-  const sizes = [0.5, 999, 1_000, 999_999, 1e6, 5.55e9, 1e12, 9.99e14];
+  const sizes = [0.5, 999, 1_000, 999_999, 1e6, 5.55e9, 1e12, 9.99e14, 1e15 - 1];
   assert.deepEqual(
     sizes.map((current) => said({ current, unit: "B" }).count),
-    ["0.5 B", "999 B", "1 kB", "999.9 kB", "1 MB", "5.5 GB", "1 TB", "999 TB"],
+    ["0.5 B", "999 B", "1 kB", "999.9 kB", "1 MB", "5.5 GB", "1 TB", "999 TB", "999.9 TB"],
   );
 });
 

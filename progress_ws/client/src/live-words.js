@@ -36,7 +36,7 @@ export function wordsOf(own) {
 
   /** "1.2 MB", "42", or with a word for the unit "42 rows". */
   const amount = (value, unit) => {
-    const place = unit === "B" && value > 1 ? (Math.log10(value) / 3) | 0 : 0;
+    const place = unit === "B" && value > 1 ? Math.min((Math.log10(value) / 3) | 0, 4) : 0;
     return number(value / 1000 ** place) + (unit ? ` ${" kMGT"[place].trim()}${unit}` : "");
   };
 
@@ -44,7 +44,7 @@ export function wordsOf(own) {
   const time = (seconds) => {
     const place = (seconds >= 60) + (seconds >= 3600);
     const unit = ["second", "minute", "hour"][place];
-    return number((seconds | 0) / 60 ** place, { style: "unit", unit });
+    return number((Math.trunc(seconds) || 0) / 60 ** place, { style: "unit", unit });
   };
 
   /**
