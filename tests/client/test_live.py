@@ -574,6 +574,18 @@ async def test_what_became_of_a_wish_to_cancel_is_told(
 
 
 @pytest.mark.slow
+async def test_without_a_key_nobody_can_be_asked_to_stop(
+    context: "BrowserContext", node: Node
+) -> None:
+    screen = await scripted(context, node)
+    await screen.shows(cancel="Cancel")
+    await screen.do("{ element.setAttribute('sid', sid += '-2'); say({ title: 'New' }, {}); }")
+    await screen.shows(label="New", cancel="")
+    assert await screen.do("element.cancel()") is False
+    assert [wish for wish in await screen.do("heard") if wish[0] == ""] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "then",
     [

@@ -64,7 +64,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
   state = "waiting";
 
   cancel() {
-    const hasLeft = !!this._bar && this._client.cancel(this._bar.key, this._sid);
+    const hasLeft = !!this._bar?.key && this._client.cancel(this._bar.key, this._sid);
     this._wish = hasLeft ? "cancelling" : "nobody";
     repaint(this);
     return hasLeft;
@@ -130,7 +130,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
     const [say, number, describe] = speak(this);
     const said = {
       ...describe(bar, state, this.getAttribute("label")),
-      cancel: bar.message?.cancellable && !isFinal(state) && say(wish || "cancel"),
+      cancel: bar.key && bar.message.cancellable && !isFinal(state) && say(wish || "cancel"),
     };
     const told = (said.cancel && wish) || "";
     if (!said.cancel && root.activeElement) row.focus({ preventScroll: true });
