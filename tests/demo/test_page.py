@@ -1,5 +1,7 @@
 """The page in Chromium, on a real node with real workers."""
 
+import asyncio
+import json
 import os
 import re
 import signal
@@ -19,7 +21,7 @@ from tests.support.parts import running
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, FileChooser, Locator, Page
+    from playwright.async_api import Browser, FileChooser, Locator, Page, Route
 
 pytestmark = pytest.mark.browser
 
@@ -375,6 +377,45 @@ async def test_one_node_alone_is_shown_and_no_other_is_promised(page: "Page", no
     await here.filter(has_text=node.name).wait_for()
     await page.get_by_role("button", name="Switch me to another node").click()
     await page.locator("#switch-notice").filter(has_text="There is only one node here").wait_for()
+
+
+@pytest.mark.slow
+async def test_twenty_jobs_are_started_once(page: "Page") -> None:
+    """Also where those of before have ended, so that the page paints itself while it waits."""
+    answered = asyncio.Event()
+    asked = 0
+
+    async def answer(route: "Route") -> None:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+        await route.fulfill(json=job | {"jobs": []}, status=202)
+
+    sid = new_sid()
+    job = {"id": "i" * 32, "key": "k", "node": "n"}
+    kept = json.dumps(job | {"sid": new_sid(), "jobs": [{"sid": sid, "title": "old"}]})
+    await page.evaluate("kept => { sessionStorage['demo.errands'] = kept; }", kept)
+    await page.route("**/demo/errands", answer)
+    await page.reload()
+    await page.locator("#errands [state=waiting]").wait_for()
+    done = {"kind": "progress", "state": "done"}
+    await page.evaluate(
+        """async (detail) => {
+          const { progress } = await import("/demo/connection.js");
+          progress.dispatchEvent(new CustomEvent("message", { detail }));
+        }""",
+        {"type": "message", "sid": sid, "key": "k", "run": "1", "message": done},
+    )
+    start = page.locator("#errands-start[aria-disabled=false]")
+    await start.click()
+    await eventually(lambda: asked, what="the question for twenty jobs")
+    paint = "document.querySelector('#errands').dispatchEvent(new Event('statechange'))"
+    await page.evaluate(paint)
+    await page.evaluate("document.querySelector('#errands-start').click()")
+    answered.set()
+    await page.locator("#errands progress-live").wait_for(state="detached")
+    await start.wait_for()
+    assert asked == 1
 
 
 WORDS = {

@@ -17,6 +17,7 @@ const deed = new Deed(find("#errands-deed"), find("#errands-notice"), "the twent
 });
 let tiles = new Map(); // sid -> <progress-live>
 let arrivals = []; // when messages came, in ms
+let isStarting = false; // asked for, and not answered yet
 
 /** What was started last: `{id, sid, key, node, jobs: [{sid, title}]}`, or undefined. */
 export let errands;
@@ -72,7 +73,7 @@ function paint() {
   for (const { state } of tiles.values()) count[state] = (count[state] ?? 0) + 1;
   const isOver = !countOfRunning();
   deed.show({ isOver: isOver || !count.running && !count.stalled, isLost: isLost() });
-  startButton.setAttribute("aria-disabled", String(tiles.size > 0 && !isOver));
+  startButton.setAttribute("aria-disabled", String(isStarting || !isOver));
   const since = performance.now() - RATE_S * 1000;
   arrivals = arrivals.filter((at) => at > since);
   const rate = Math.round(arrivals.length / RATE_S);
@@ -84,15 +85,18 @@ function paint() {
 
 async function start() {
   if (startButton.getAttribute("aria-disabled") === "true") return;
-  startButton.setAttribute("aria-disabled", "true");
+  isStarting = true;
+  paint();
   find("#errands-notice").textContent = "";
   try {
     const sid = await requestSession(); // whoever knows it may kill the worker
     const started = { sid, ...(await requestErrands(sid)) };
     keep("errands", started);
+    isStarting = false;
     show(started);
   } catch (error) {
-    startButton.setAttribute("aria-disabled", "false");
+    isStarting = false;
+    paint();
     find("#errands-notice").textContent = error.message;
   }
 }
