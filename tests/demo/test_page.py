@@ -418,6 +418,26 @@ async def test_twenty_jobs_are_started_once(page: "Page") -> None:
     assert asked == 1
 
 
+@pytest.mark.slow
+async def test_a_report_that_is_refused_leaves_no_session_behind(page: "Page") -> None:
+    refused = {"detail": "No room."}
+    await page.route("**/demo/jobs?*", lambda route: route.fulfill(json=refused))
+    first, left = await page.evaluate(
+        """async () => {
+          const { reports, start } = await import("/demo/reports.js");
+          const { progress } = await import("/demo/connection.js");
+          const left = [];
+          progress.unfollow = (sid) => left.push(sid);
+          await start({ sample: "small", title: "0.csv" });
+          const first = reports[0].card.live.getAttribute("sid");
+          for (let n = 1; n <= 30; n++) await start({ sample: "small", title: `${n}.csv` });
+          return [first, left];
+        }"""
+    )
+    assert left == [first]
+    assert await page.locator(".job").count() == 30
+
+
 WORDS = {
     "bytes(0)": "0 B",
     "bytes(341150015)": "341 MB",

@@ -7,7 +7,7 @@ import { requestJob, requestSession } from "./upload.js";
 
 const MOST_CARDS = 30;
 
-/** Newest first: `{card, title, id, key, sid, node}`; the last four once a node has the job. */
+/** Newest first: `{card, title, sid, id, key, node}`; the last three once a node has the job. */
 export const reports = [];
 
 const list = document.querySelector("#jobs");
@@ -44,7 +44,7 @@ export async function start({ file, sample, title }) {
     report.card.upload({ state: "running", current: loaded, total: file.size, unit: "B", rate });
   };
   try {
-    const sid = await requestSession();
+    const sid = (report.sid = await requestSession());
     report.card.watch(sid);
     const { id, key, node } = await requestJob({ sid, file, sample, onProgress });
     taken(report, { id, key, sid, node });
