@@ -438,6 +438,17 @@ async def test_a_report_that_is_refused_leaves_no_session_behind(page: "Page") -
     assert await page.locator(".job").count() == 30
 
 
+@pytest.mark.slow
+async def test_what_no_node_has_yet_has_a_bar_with_a_name(page: "Page") -> None:
+    asked: list[Route] = []
+    await page.route("**/demo/jobs?*", lambda route: asked.append(route))
+    await page.get_by_role("button", name="100,000 orders").click()
+    await page.get_by_role("progressbar", name="orders-100k.csv", exact=True).wait_for()
+    await eventually(lambda: asked, what="the question for a report")
+    await asked[0].continue_()
+    await ended(card(page, "orders-100k.csv"), "done")
+
+
 WORDS = {
     "bytes(0)": "0 B",
     "bytes(341150015)": "341 MB",

@@ -19,6 +19,7 @@ export class JobCard {
     this.live = this.#find("progress-live");
     this.#deed = new Deed(this.#find(".deed"), this.#find(".notice"), title);
     this.#set("bdi", title);
+    this.#find(".request progress").setAttribute("aria-label", title);
     this.live.addEventListener("statechange", () => this.#paint());
     this.live.setAttribute("label", title);
     this.live.client = progress;
