@@ -419,6 +419,24 @@ async def test_twenty_jobs_are_started_once(page: "Page") -> None:
 
 
 @pytest.mark.slow
+async def test_why_twenty_jobs_were_refused_stays_to_be_read(page: "Page") -> None:
+    job = {"id": "i" * 32, "key": "k", "node": "n", "jobs": []}
+    await page.route("**/demo/errands", lambda route: route.fulfill(json=job, status=202))
+    start = page.get_by_role("button", name="Start twenty jobs")
+    await start.click()
+    await page.locator("#errands-start[aria-disabled=false]").wait_for()
+    await page.unroute("**/demo/errands")
+    await page.route("**/demo/errands", lambda route: route.abort("connectionrefused"))
+    await start.click()
+    why = page.locator("#errands-notice", has_text="The server did not answer.")
+    await why.wait_for()
+    await page.evaluate(
+        "document.querySelector('#errands').dispatchEvent(new Event('statechange'))"
+    )
+    assert await why.count() == 1
+
+
+@pytest.mark.slow
 async def test_a_report_that_is_refused_leaves_no_session_behind(page: "Page") -> None:
     refused = {"detail": "No room."}
     await page.route("**/demo/jobs?*", lambda route: route.fulfill(json=refused))

@@ -15,6 +15,7 @@ export class Deed {
   #sid;
   #deed = "kill";
   #asked = false; // until the answer can be seen
+  #isOver = false;
 
   /** @param {{kill: string, retry: string}} words - on the button */
   constructor(button, notice, title, words = { kill: "Kill the worker", retry: "Try again" }) {
@@ -35,8 +36,9 @@ export class Deed {
   /** @param {{isOver: boolean, isLost: boolean}} job - ended (or not begun); its worker is lost */
   show({ isOver, isLost }) {
     const deed = isLost ? "retry" : "kill";
-    if (deed !== this.#deed || isOver) this.#answered();
+    if (deed !== this.#deed || isOver !== this.#isOver) this.#answered();
     this.#deed = deed;
+    this.#isOver = isOver;
     this.#button.hidden = isOver || !this.#id;
     this.#paint();
   }
