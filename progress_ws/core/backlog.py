@@ -17,7 +17,14 @@ SIDS_MAX = 10_000
 """So many sids are known to be sids."""
 ALONE = 16
 """So many posts go to the wire without others; fewer join what waits behind them."""
+RESERVE = 8
+"""The part of a buffer's bound that only some messages may use beyond it: see `Backlog`."""
 _NO_VALUE = msgspec.Raw()
+
+
+def bound_of(draft: Draft, max_bytes: int) -> int:
+    """Return how many bytes a buffer may hold with this posted message: see `Backlog`."""
+    return max_bytes + max_bytes // RESERVE * ((draft.key is not None) + bool(draft.final))
 
 
 class Posts:
@@ -41,7 +48,9 @@ class Backlog:
       waits. What somebody awaits is never replaced: its caller was promised that the broker has it.
     - A number is given when a message is taken for the wire, and never changes: after a lost
       connection all that is unconfirmed goes out again, in order, before anything new.
-    - Policy at the bound: `add` and `post` answer False, and the message is not taken.
+    - Policy at the bound: `add` and `post` answer False, and the message is not taken. Of what is
+      posted, what has a key may go an eighth beyond it, and what is final another eighth: a flood
+      of others keeps no last state from going out. What replaces something as large always fits.
 
     Attributes:
         open: what the latest posts wait in, where more may join; whoever posts may append to it.
@@ -105,8 +114,9 @@ class Backlog:
             if entry.settle is None:
                 return True  # it came too late to matter
             older = None
-        freed = 0 if older is None else older.size
-        if self._bytes and self._bytes - freed + entry.size > self._max_bytes:
+        more = entry.size - (0 if older is None else older.size)
+        bound = self._max_bytes if entry.settle is not None else bound_of(draft, self._max_bytes)
+        if self._bytes and more > 0 and self._bytes + more > bound:
             return False
         if older is not None:
             self._drop(slot, older)

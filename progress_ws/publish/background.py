@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from progress_ws.core.backlog import bound_of
 from progress_ws.core.message import Draft
 from progress_ws.errors import ProgressError, PublishError
 from progress_ws.publish import processes
@@ -94,7 +95,7 @@ class Background:
         """Take what has been checked; return at once."""
         size = len(draft.message) + OVERHEAD_BYTES
         with self._lock:
-            if self._posted and self._posted_bytes + size > self._max_bytes:
+            if self._posted and self._posted_bytes + size > bound_of(draft, self._max_bytes):
                 self._overflow += 1
                 return
             self._posted_bytes += size

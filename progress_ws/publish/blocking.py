@@ -145,7 +145,8 @@ class BlockingPublisher:
         """Take a message to be sent soon; return at once, whatever the broker does.
 
         While the broker is away the newest of each key waits. With the buffer full, the message
-        is dropped, counted in `dropped`, and a warning is logged once.
+        is dropped, counted in `dropped`, and a warning is logged once; what has a key still finds
+        room then, an eighth of the buffer, and what is final another eighth.
 
         Raises:
             InvalidMessage: no node would accept it; the text names the field.

@@ -8,7 +8,7 @@ import pytest
 
 from progress_ws import InvalidMessage, ProgressError, PublishError
 from progress_ws.core import codec
-from progress_ws.core.backlog import ALONE, BATCH_BYTES, Backlog
+from progress_ws.core.backlog import ALONE, BATCH_BYTES, RESERVE, Backlog
 from progress_ws.core.batch import POST_BYTES, Batch, Entry
 from progress_ws.core.codec import MAX_MEMBERS
 from progress_ws.core.message import Number
@@ -553,6 +553,36 @@ def test_a_replacement_that_does_not_fit_leaves_what_it_would_replace() -> None:
         pass
     assert not log.add(posted("y" * 5000, key="3"))
     assert 3 in rest(log)
+
+
+def test_a_full_backlog_takes_a_larger_replacement() -> None:
+    log = backlog(100_000)
+    log.add(posted("running", key="k"))
+    while log.post(draft("fill"), ts=1.0):
+        pass
+    assert log.add(posted("done" * 100, key="k", final=True))
+    assert [value for value in rest(log) if value != "fill"] == ["done" * 100]
+
+
+def test_what_has_a_key_and_what_is_final_has_room_that_others_cannot_take() -> None:
+    size = posted("x" * 100).size
+    log = backlog(80 * size)
+    assert filled(log) == 80
+    count = 0
+    while log.add(posted("x" * 100, key=str(count))):
+        count += 1
+    assert count == 80 // RESERVE
+    while log.add(posted("x" * 100, key=str(count), final=True)):
+        count += 1
+    assert count == 2 * (80 // RESERVE)
+    assert not log.add(posted("x" * 100, final=True))
+    assert log.add(posted("y" * 100, key="0")), "it takes the place of one that is as large"
+
+
+def test_what_somebody_awaits_waits_for_room_as_ever() -> None:
+    log = backlog(80 * posted("x" * 100).size)
+    filled(log)
+    assert not log.add(awaited("x", key="k", final=True))
 
 
 @pytest.mark.parametrize("how", ["confirmed", "given up", "refused", "failed", "replaced"])

@@ -153,6 +153,18 @@ async def test_over_http_it_is_the_same(node: Node, said: list[str]) -> None:
         assert "gets through again" in back
 
 
+async def test_the_end_of_a_bar_goes_out_though_others_have_filled_the_buffer(node: Node) -> None:
+    node.answers = [problem(503)] * 3
+    async with Publisher(node.url, token=TOKEN, max_buffer_bytes=20_000) as publisher:
+        bar = publisher.progress(SID, total=2, title="Report")
+        while not publisher.dropped:
+            publisher.post(SID, 1)
+        bar.failed("ValueError: row 17 of the table is wrong" * 8)
+        await eventually(lambda: publisher.trouble is None and not publisher.waiting)
+    last = [member for members in node.requests for member in members if "key" in member][-1]
+    assert (last["message"]["state"], last["final"]) == ("failed", True)
+
+
 @pytest.mark.broker
 @pytest.mark.usefixtures("ear")
 async def test_the_warning_of_a_refusal_says_the_mend(
