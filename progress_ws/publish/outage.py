@@ -20,7 +20,7 @@ class Outage:
         self.dropped = 0
         self._reason: str | None = None
         self._since = 0.0
-        self._dropped_before = 0
+        self._dropped_told = 0
         self._has_dropped = False
         self._has_posted = self._has_warned = self._is_ending = False
 
@@ -32,10 +32,12 @@ class Outage:
     def tell(self, reason: str | None) -> None:
         """Note that nothing gets through any more, and why; None: something does again."""
         if reason is not None:
-            self._since, self._dropped_before = time.monotonic(), self.dropped
+            self._since = time.monotonic()
         elif self._has_warned:
             self._has_warned = False
-            away_s, dropped = time.monotonic() - self._since, self.dropped - self._dropped_before
+            # Since this was last told: the buffer may be full before it is known why.
+            away_s, dropped = time.monotonic() - self._since, self.dropped - self._dropped_told
+            self._dropped_told = self.dropped
             log.warning("progress gets through again after %.1f s, %d dropped", away_s, dropped)
         self._reason = reason
         self._warn()

@@ -165,6 +165,17 @@ async def test_the_end_of_a_bar_goes_out_though_others_have_filled_the_buffer(no
     assert (last["message"]["state"], last["final"]) == ("failed", True)
 
 
+async def test_what_was_dropped_before_the_outage_was_known_is_told_at_its_end(
+    node: Node, said: list[str]
+) -> None:
+    node.answers = [problem(503)] * 3
+    async with Publisher(node.url, token=TOKEN, max_buffer_bytes=20_000) as publisher:
+        while publisher.dropped < 443:
+            publisher.post(SID, 1)
+        await eventually(lambda: publisher.trouble is None and not publisher.waiting)
+        assert said[-1].endswith(" s, 443 dropped")
+
+
 @pytest.mark.broker
 @pytest.mark.usefixtures("ear")
 async def test_the_warning_of_a_refusal_says_the_mend(
