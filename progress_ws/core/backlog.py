@@ -46,6 +46,7 @@ class Backlog:
 
     - Waiting messages have no number yet. Of posted ones with one sid and key only the newest
       waits. What somebody awaits is never replaced: its caller was promised that the broker has it.
+      Nor does it replace what was posted, which would be lost with it where it is given up.
     - A number is given when a message is taken for the wire, and never changes: after a lost
       connection all that is unconfirmed goes out again, in order, before anything new.
     - Policy at the bound: `add` and `post` answer False, and the message is not taken. Of what is
@@ -107,13 +108,13 @@ class Backlog:
         """
         self.seal()
         draft = entry.draft
-        slot = None if draft.key is None else (draft.sid, draft.key)
+        # What is awaited may be taken back again: it has a place of its own, and replaces nothing.
+        stands_alone = draft.key is None or entry.settle is not None
+        slot = entry if stands_alone else (draft.sid, draft.key)
         older = self._waiting.get(slot)
         assert not isinstance(older, Posts)
         if older is not None and not supersedes(draft, older.draft):
-            if entry.settle is None:
-                return True  # it came too late to matter
-            older = None
+            return True  # it came too late to matter
         more = entry.size - (0 if older is None else older.size)
         bound = self._max_bytes if entry.settle is not None else bound_of(draft, self._max_bytes)
         if self._bytes and more > 0 and self._bytes + more > bound:
@@ -121,7 +122,7 @@ class Backlog:
         if older is not None:
             self._drop(slot, older)
         self._bytes += entry.size
-        self._waiting[entry if slot is None or entry.settle is not None else slot] = entry
+        self._waiting[slot] = entry
         return True
 
     def post(self, draft: Draft, *, ts: float) -> bool:

@@ -249,11 +249,25 @@ def test_what_somebody_awaits_is_not_replaced() -> None:
     assert waiter.told == []
 
 
-def test_what_somebody_awaits_replaces_what_was_posted() -> None:
+def test_what_somebody_awaits_leaves_what_was_posted() -> None:
+    """Both go, in order; the nodes let the newer one win."""
     log = backlog()
     log.add(posted("posted", key="k"))
     log.add(awaited("awaited", key="k"))
-    assert rest(log) == ["awaited"]
+    log.add(awaited("awaited too", key="k"))
+    assert rest(log) == ["posted", "awaited", "awaited too"]
+
+
+@pytest.mark.parametrize("how", ["given up", "failed"])
+def test_what_is_taken_back_takes_nothing_with_it(how: str) -> None:
+    log, entry = backlog(), awaited("retry: 0 %", key="k")
+    log.add(posted("100 %", key="k", final=True))
+    log.add(entry)
+    if how == "given up":
+        assert log.give_up(entry)
+    else:
+        log.fail_awaited(LOST)
+    assert rest(log) == ["100 %"]
 
 
 def test_two_awaited_of_one_key_both_go() -> None:

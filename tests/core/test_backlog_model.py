@@ -185,13 +185,14 @@ class BacklogMachine(RuleBasedStateMachine):
         older = [
             e
             for e in self.waiting
-            if e not in self.told and new.key and (e.draft.sid, e.draft.key) == (new.sid, new.key)
+            if not is_awaited
+            and e not in self.told
+            and new.key
+            and (e.draft.sid, e.draft.key) == (new.sid, new.key)
         ]
         if older and not supersedes(new, older[0].draft):
-            if not is_awaited:
-                assert add(entry)
-                return
-            older = []
+            assert add(entry)
+            return
         more = entry.size - sum(self.sizes[e] for e in older)
         bound = MAX_BYTES
         if not is_awaited:
