@@ -92,7 +92,7 @@ class Sender:
         self._room = asyncio.Event()
         self._on_cancel: OnCancel | None = None
         self._listens = asyncio.Event()
-        self._cannot_listen = ""
+        self._cannot_listen = self._flaw = ""
 
     def __len__(self) -> int:
         """Count the messages that are not confirmed yet, and that somebody still wants sent."""
@@ -308,7 +308,10 @@ class Sender:
                 self._backoff.reset()
                 self._prosper()
         except InvalidMessage as exc:
-            self.backlog.refuse(batch, exc)
+            lost = self.backlog.refuse(batch, exc)
+            if lost is not None and str(exc) != self._flaw:
+                self._flaw = str(exc)
+                log.warning("a posted message, key %r, is refused: %s", lost.key, exc)
         finally:
             self._put_at = inf
         self._room.set()

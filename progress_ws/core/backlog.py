@@ -188,15 +188,21 @@ class Backlog:
             if entry.settle is not None:
                 _tell(entry, id_)
 
-    def refuse(self, batch: Batch, flaw: InvalidMessage) -> None:
-        """The other side will never take this batch: find the culprit, drop it, keep the rest."""
+    def refuse(self, batch: Batch, flaw: InvalidMessage) -> Draft | None:
+        """The other side will never take this batch: find the culprit, drop it, keep the rest.
+
+        Returns:
+            the culprit if it was posted: nobody hears of it otherwise.
+        """
         if len(batch) > 1:
             self._flight.remove(batch)
             self._repeat(*batch.singles(), *self._again)
-            return
+            return None
         self._land(batch)
         (entry,) = batch.entries
+        is_posted = entry.settle is None and not entry.is_given_up
         _tell(entry, flaw)
+        return entry.draft if is_posted else None
 
     def rewind(self) -> None:
         """The connection is lost: what is unconfirmed must go out again."""

@@ -30,18 +30,22 @@ async def post_messages(request: web.Request) -> web.StreamResponse:
     body = await _read(request)
     if isinstance(body, web.Response):
         return body
+    longest_s = request.app[MEMORY].longest_silence_s
     try:
         drafts = codec.decode_drafts(
             body,
             max_message_bytes=settings.max_message_bytes,
-            max_stall_s=request.app[MEMORY].longest_silence_s,
+            max_stall_s=longest_s,
         )
         ids = await request.app[SENDER].send(
             drafts, timeout_s=settings.publish_timeout_seconds, wait_for_room=False
         )
     except InvalidMessage as exc:
         status = 413 if exc.reason in _TOO_LARGE else 400
-        return problem(status, exc.detail, field=exc.field, index=exc.index)
+        max_stall_s = longest_s if exc.field == "stall_s" else None
+        return problem(
+            status, exc.detail, field=exc.field, index=exc.index, max_stall_s=max_stall_s
+        )
     except BufferFull as exc:
         return problem(429, str(exc), headers={hdrs.RETRY_AFTER: RETRY_AFTER_S})
     except PublishError as exc:

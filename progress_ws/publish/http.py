@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 import aiohttp
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from progress_ws.broker.seam import LinkLost, LinkRefused, OnCancel, Unroutable
 from progress_ws.core import codec
 from progress_ws.core.batch import Batch
+from progress_ws.core.message import Draft
 from progress_ws.errors import InvalidMessage
 
 REQUEST_TIMEOUT_S = 15.0
@@ -29,6 +31,16 @@ class _Accepted(msgspec.Struct):
 class _Problem(msgspec.Struct):
     title: str = ""
     detail: str = ""
+    field: str | None = None
+    max_stall_s: float = 0.0
+
+
+class _TooLongPromise(InvalidMessage):
+    """A `stall_s` is longer than the node takes, which is `max_stall_s` seconds; 0: unknown."""
+
+    def __init__(self, detail: str, *, max_stall_s: float) -> None:
+        super().__init__(detail, reason="refused", field="stall_s")
+        self.max_stall_s = max_stall_s
 
 
 @asynccontextmanager
@@ -50,14 +62,25 @@ class HttpLink:
         self._session = session
         self._url = url
         self._on_cancel: OnCancel | None = None
+        self._max_stall_s = inf
 
     async def put(self, batch: Batch) -> list[str]:
         """See `Link.put`. The node numbers; our own number makes a repetition harmless.
 
-        So what was given up needs no void: it is left out, and its id is empty.
+        So what was given up needs no void: it is left out, and its id is empty. As over AMQP, news
+        that are promised for later than the node's history time are promised for then.
         """
+        try:
+            return await self._put(batch)
+        except _TooLongPromise as exc:
+            if exc.max_stall_s >= self._max_stall_s:
+                raise
+            self._max_stall_s = exc.max_stall_s
+            return await self.put(batch)
+
+    async def _put(self, batch: Batch) -> list[str]:
         members = [
-            msgspec.structs.replace(entry.draft, dedupe=entry.draft.dedupe or id_)
+            self._member(entry.draft, id_)
             for entry, id_ in zip(batch.entries, batch.ids, strict=True)
             if not entry.is_given_up
         ]
@@ -73,6 +96,10 @@ class HttpLink:
                 return [next(given) if is_kept else "" for is_kept in kept]
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
+
+    def _member(self, draft: Draft, id_: str) -> Draft:
+        stall_s = None if draft.stall_s is None else min(draft.stall_s, self._max_stall_s) or None
+        return msgspec.structs.replace(draft, dedupe=draft.dedupe or id_, stall_s=stall_s)
 
     async def announce(self, type: str, body: bytes) -> None:
         """See `Link.announce`; here the node numbers, and tells its last number itself."""
@@ -107,6 +134,8 @@ class HttpLink:
         except InvalidMessage:
             problem = _Problem()  # not from a node: a proxy's page, say
         said = f"{self._url} answered {response.status}: {problem.detail or problem.title}"
+        if response.status == 400 and problem.field == "stall_s":
+            raise _TooLongPromise(said, max_stall_s=problem.max_stall_s)
         if response.status in (400, 413):
             raise InvalidMessage(said, reason="refused")
         if response.status in (401, 403, 404, 405):

@@ -335,8 +335,24 @@ def test_the_length_is_what_is_not_confirmed() -> None:
 def test_a_single_message_that_is_refused_is_dropped_and_told() -> None:
     log, waiter = backlog(), Waiter()
     log.add(awaited(1, waiter))
-    log.refuse(taken(log), FLAW)
+    assert log.refuse(taken(log), FLAW) is None
     assert (waiter.told, len(log), log.has_more) == ([FLAW], 0, False)
+
+
+def test_a_posted_message_that_is_refused_is_handed_back() -> None:
+    log = backlog()
+    log.add(posted(1, key="k"))
+    lost = log.refuse(taken(log), FLAW)
+    assert lost is not None
+    assert (lost.key, len(log)) == ("k", 0)
+
+
+def test_what_was_given_up_and_is_refused_is_no_loss() -> None:
+    log, entry = backlog(), awaited(1)
+    log.add(entry)
+    batch = taken(log)
+    log.give_up(entry)
+    assert log.refuse(batch, FLAW) is None
 
 
 def test_a_batch_that_is_refused_is_taken_apart_under_the_same_numbers() -> None:

@@ -139,6 +139,7 @@ async def test_a_longer_promise_than_the_history_time_is_refused(start: Start) -
     assert (await node.post(good))[0] == 202
     status, answer = await node.post([good, good | {"stall_s": 60.5}])
     assert (status, answer["field"], answer["index"]) == (400, "stall_s", 1)
+    assert answer["max_stall_s"] == 60
     assert "60" in answer["detail"]
 
 

@@ -308,10 +308,65 @@ async def test_at_a_real_node_with_a_smaller_bound(publisher: Publisher) -> None
         assert [type(outcome) for outcome in outcomes] == [str, str, InvalidMessage, str]
 
 
-async def test_a_posted_message_that_is_refused_holds_up_nothing(
+async def test_a_posted_message_that_is_refused_holds_up_nothing_and_is_told_once(
+    node: Node, publisher: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.answers = [problem(413, "too large")] * 2
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            publisher.post(SID, "contents", key="report")
+            assert await publisher.flush() == 0
+        await publisher.send(SID, "good")
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "key 'report', is refused" in told
+    assert "too large" in told
+    assert "contents" not in told
+
+
+# -- promises -----------------------------------------------------------------------------------
+
+
+def short(members: list[dict[str, Any]], **more: Any) -> web.Response:
+    """The answer of a node that takes promises of 10 s at the most; an older one says no number."""
+    body = {"title": "Bad Request", "status": 400, "detail": "stall_s …", "field": "stall_s"} | more
+    if all(member.get("stall_s", 0) <= more.get("max_stall_s", 0) for member in members):
+        ids = [f"node-{n}" for n in range(1, len(members) + 1)]
+        return web.json_response({"ids": ids, "cancel": []}, status=202)
+    return web.json_response(body, status=400)
+
+
+@pytest.mark.parametrize(("more", "promised"), [({"max_stall_s": 10}, 10), ({}, None)])
+async def test_a_promise_is_as_long_as_a_node_takes_it(
+    node: Node, publisher: Publisher, more: dict[str, float], promised: float | None
+) -> None:
+    node.answers = [lambda members: short(members, **more)] * 10
+    await publisher.send(SID, 1, key="k", stall_s=15)
+    await asyncio.gather(
+        publisher.send(SID, 2, key="k", stall_s=15),
+        publisher.send(SID, 3, key="l", stall_s=5),
+        publisher.send(SID, 4),
+    )
+    tried, *taken = [[m.get("stall_s") for m in members] for members in node.requests]
+    assert tried == [15]
+    kept = 5 if promised else None
+    assert [stall_s for stalls in taken for stall_s in stalls] == [promised, promised, kept, None]
+
+
+async def test_a_promise_that_is_refused_however_short_is_told(
     node: Node, publisher: Publisher
 ) -> None:
-    node.answers = [problem(413)]
-    publisher.post(SID, "bad")
-    async with asyncio.timeout(5):
-        await publisher.send(SID, "good")
+    def never(_: list[dict[str, Any]]) -> web.Response:
+        return short([{"stall_s": 1}])
+
+    node.answers = [never] * 10
+    with pytest.raises(InvalidMessage, match="stall_s"):
+        await publisher.send(SID, 1, key="k", stall_s=15)
+
+
+async def test_a_bar_at_a_real_node_with_a_short_history() -> None:
+    settings = Settings(publish_token=TOKEN, history_seconds=10)
+    async with live_when_ready(settings) as node, node.tab() as browser:
+        async with Publisher(node.url, token=TOKEN) as publisher:
+            async with publisher.progress(browser.sid, total=3):
+                assert (await browser.frame())["message"]["state"] == "running"
+            assert (await browser.frame())["message"]["state"] == "done"
