@@ -21,6 +21,7 @@ from aiormq.exceptions import (
 )
 from pamqp.common import FieldTable
 
+from progress_ws.broker.prefix import DEFAULT_PREFIX
 from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream, Unroutable
 
 NODE_QUEUE_BYTES = 64 * 1024 * 1024
@@ -49,7 +50,7 @@ _DIFFERENCE = re.compile(
 class Names:
     """The names on the broker, all from one prefix."""
 
-    prefix: str = "progress-ws"
+    prefix: str = DEFAULT_PREFIX
 
     @property
     def exchange(self) -> str:

@@ -1,9 +1,10 @@
 """Addresses of brokers and nodes, checked before anything is opened."""
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 AMQP_ALLOWED = "amqp://user:password@host:port/vhost or amqps://…, special characters as %XX"
-NODE_ALLOWED = "http://host:port or https://host"
+NODE_ALLOWED = "http://host:port or https://host, without user, password and blanks"
 
 
 def check_amqp_url(text: str) -> str:
@@ -26,6 +27,8 @@ def check_node_url(text: str) -> str:
     """
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise ValueError(NODE_ALLOWED)
+    if "@" in parts.netloc or re.search(r"\s", text):
         raise ValueError(NODE_ALLOWED)
     return text.rstrip("/")
 

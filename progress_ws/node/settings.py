@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
+from progress_ws.broker.prefix import DEFAULT_PREFIX, check_prefix
 from progress_ws.broker.urls import censored, check_amqp_url
 from progress_ws.errors import SettingsError
 
@@ -50,6 +51,13 @@ def _amqp_url(text: str) -> str:
         raise _WrongError(f"{exc}; unset: the embedded broker") from None
 
 
+def _prefix(text: str) -> str:
+    try:
+        return check_prefix(text)
+    except ValueError as exc:
+        raise _WrongError(exc) from None
+
+
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
     for origin in origins:
@@ -88,11 +96,8 @@ class Settings:
         None, _amqp_url, "RabbitMQ; unset: an embedded broker, one node", shown=censored
     )
     prefix: str = _setting(
-        "progress-ws",
-        _text(
-            r"(?!amq\.)[A-Za-z0-9._-]{1,64}",
-            "1 to 64 characters of A-Z a-z 0-9 . _ -, not beginning with amq. (RabbitMQ's own)",
-        ),
+        DEFAULT_PREFIX,
+        _prefix,
         "name of the exchange, and what other names on the broker begin with",
     )
     node: str = _setting(

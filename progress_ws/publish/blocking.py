@@ -65,7 +65,8 @@ class BlockingPublisher:
                 only where nothing else handles SIGTERM.
 
         Raises:
-            SettingsError: the URL is of no known kind, or it is a node's and there is no token.
+            SettingsError: the URL is of no known kind, or it is a node's and there is no token,
+                or the prefix is none.
         """
         self._new = partial(
             Publisher,

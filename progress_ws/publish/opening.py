@@ -6,6 +6,7 @@ import socket
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from progress_ws.broker.prefix import check_prefix
 from progress_ws.broker.seam import Link, OpenLink
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.errors import SettingsError
@@ -18,8 +19,13 @@ def opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
     every look at a file costs a turn of the interpreter, and loading took many seconds.
 
     Raises:
-        SettingsError: the URL is of no known kind, or it is a node's and the token is wrong.
+        SettingsError: the URL is of no known kind, or it is a node's and the token is wrong, or
+            the prefix is.
     """
+    try:
+        check_prefix(prefix)
+    except ValueError as exc:
+        raise SettingsError(f"{prefix=} is wrong: it must be {exc}") from None
     try:
         if not url.startswith("http"):
             return _amqp(check_amqp_url(url), prefix)

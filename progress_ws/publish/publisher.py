@@ -62,7 +62,8 @@ class Publisher(Posting):
                 only where nothing else handles SIGTERM.
 
         Raises:
-            SettingsError: the URL is of no known kind, or it is a node's and there is no token.
+            SettingsError: the URL is of no known kind, or it is a node's and there is no token,
+                or the prefix is none.
         """
         super().__init__(max_message_bytes=max_message_bytes)
         self._open_link = opener(url, token=token, prefix=prefix)

@@ -1,8 +1,9 @@
 """Where this process publishes to: found in the environment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from progress_ws.broker.prefix import DEFAULT_PREFIX, VARIABLE, check_prefix
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.errors import SettingsError
 
@@ -34,21 +35,24 @@ def find(environ: Mapping[str, str]) -> Target:
     """Find the target: RabbitMQ where its address is set, else a node.
 
     Raises:
-        SettingsError: neither is set, or the address is none.
+        SettingsError: neither is set, or what is set is wrong.
     """
     token = environ.get("PROGRESS_WS_PUBLISH_TOKEN") or None
-    prefix = environ.get("PROGRESS_WS_PREFIX") or "progress-ws"
-    for name, check in (
-        ("PROGRESS_WS_AMQP_URL", check_amqp_url),
-        ("PROGRESS_WS_URL", check_node_url),
-    ):
-        if url := environ.get(name):
-            try:
-                return Target(check(url), check is check_node_url, token, prefix)
-            except ValueError as exc:
-                shown = censored(url)
-                raise SettingsError(f"{name}={shown!r} is wrong: it must be {exc}") from None
+    prefix = _read(environ, VARIABLE, check_prefix) or DEFAULT_PREFIX
+    if url := _read(environ, "PROGRESS_WS_AMQP_URL", check_amqp_url):
+        return Target(url, is_node=False, token=token, prefix=prefix)
+    if url := _read(environ, "PROGRESS_WS_URL", check_node_url):
+        return Target(url, is_node=True, token=token, prefix=prefix)
     raise SettingsError(
         "PROGRESS_WS_AMQP_URL and PROGRESS_WS_URL are unset: one of them must name RabbitMQ "
         "(amqp://…) or a node (http://…, with PROGRESS_WS_PUBLISH_TOKEN)"
     )
+
+
+def _read(environ: Mapping[str, str], name: str, check: Callable[[str], str]) -> str | None:
+    """Read a variable; None where it is unset or empty."""
+    text = environ.get(name)
+    try:
+        return check(text) if text else None
+    except ValueError as exc:
+        raise SettingsError(f"{name}={censored(text or '')!r} is wrong: it must be {exc}") from None

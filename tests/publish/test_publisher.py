@@ -259,6 +259,8 @@ async def test_it_logs_nothing_while_all_is_well(
         "amqp://host:99999/",
         "http://host:port",
         "httpx://host",
+        "http://user:password@host",
+        "http://a host",
     ],
 )
 def test_an_address_of_no_known_kind_is_told_before_anything_is_opened(url: str) -> None:
@@ -271,10 +273,17 @@ def test_an_address_is_told_without_its_password() -> None:
         "redis://user:hunter2@host/",
         "amqp://user:hunter2@host:port/",
         "user:hunter2@host",
+        "http://user:hunter2@host",
     ):
         with pytest.raises(SettingsError) as refusal:
-            Publisher(url)
+            Publisher(url, token="a-token")
         assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "é b", "amq.x", "x" * 65, "x\n"])
+def test_a_prefix_that_no_node_takes_is_told_before_anything_is_opened(prefix: str) -> None:
+    with pytest.raises(SettingsError, match=r"prefix=.* is wrong: it must be 1 to 64 characters"):
+        Publisher("amqp://localhost/", prefix=prefix)
 
 
 def test_a_node_needs_a_token() -> None:
