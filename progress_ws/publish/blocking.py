@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from progress_ws.broker.prefix import find_prefix
 from progress_ws.core import codec
 from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request
@@ -46,7 +47,7 @@ class BlockingPublisher:
         url: str,
         *,
         token: str | None = None,
-        prefix: str = "progress-ws",
+        prefix: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_buffer_bytes: int = MAX_BUFFER_BYTES,
         exit_timeout_s: float = EXIT_TIMEOUT_S,
@@ -57,7 +58,8 @@ class BlockingPublisher:
         Args:
             url: `amqp://` or `amqps://` of RabbitMQ, or `http://` or `https://` of a node.
             token: the publish token of the node; only with a node's URL.
-            prefix: the name of the exchange, `PROGRESS_WS_PREFIX` of the nodes.
+            prefix: the name of the exchange, `PROGRESS_WS_PREFIX` of the nodes; by default what
+                that variable says here, else `progress-ws`.
             max_message_bytes: as configured on the nodes, which would drop anything larger.
             max_buffer_bytes: what may wait while the broker is away.
             exit_timeout_s: what the end of the process may wait for what was posted.
@@ -68,6 +70,8 @@ class BlockingPublisher:
             SettingsError: the URL is of no known kind, or it is a node's and there is no token,
                 or the prefix is none.
         """
+        if prefix is None:
+            prefix = find_prefix(os.environ)  # once, and told here if it is wrong
         self._new = partial(
             Publisher,
             url,

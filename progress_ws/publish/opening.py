@@ -6,13 +6,13 @@ import socket
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from progress_ws.broker.prefix import check_prefix
+from progress_ws.broker.prefix import check_prefix, find_prefix
 from progress_ws.broker.seam import Link, OpenLink
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.errors import SettingsError
 
 
-def opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
+def opener(url: str, *, token: str | None, prefix: str | None) -> OpenLink:
     """Choose the link by the URL, and load its libraries.
 
     Not only when it is first opened, in the thread of an event loop: beside a thread that computes
@@ -23,7 +23,7 @@ def opener(url: str, *, token: str | None, prefix: str) -> OpenLink:
             the prefix is.
     """
     try:
-        check_prefix(prefix)
+        prefix = find_prefix(os.environ) if prefix is None else check_prefix(prefix)
     except ValueError as exc:
         raise SettingsError(f"{prefix=} is wrong: it must be {exc}") from None
     try:

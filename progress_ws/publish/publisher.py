@@ -45,7 +45,7 @@ class Publisher(Posting):
         url: str,
         *,
         token: str | None = None,
-        prefix: str = "progress-ws",
+        prefix: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         max_buffer_bytes: int = MAX_BUFFER_BYTES,
         handle_sigterm: bool = True,
@@ -55,7 +55,8 @@ class Publisher(Posting):
         Args:
             url: `amqp://` or `amqps://` of RabbitMQ, or `http://` or `https://` of a node.
             token: the publish token of the node; only with a node's URL.
-            prefix: the name of the exchange, `PROGRESS_WS_PREFIX` of the nodes.
+            prefix: the name of the exchange, `PROGRESS_WS_PREFIX` of the nodes; by default what
+                that variable says here, else `progress-ws`.
             max_message_bytes: as configured on the nodes, which would drop anything larger.
             max_buffer_bytes: what may wait while the broker is away.
             handle_sigterm: send what waits before SIGTERM ends the process, for at most 2 s;

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from progress_ws.broker.prefix import DEFAULT_PREFIX, VARIABLE, check_prefix
+from progress_ws.broker.prefix import find_prefix
 from progress_ws.broker.urls import censored, check_amqp_url, check_node_url
 from progress_ws.errors import SettingsError
 
@@ -38,7 +38,7 @@ def find(environ: Mapping[str, str]) -> Target:
         SettingsError: neither is set, or what is set is wrong.
     """
     token = environ.get("PROGRESS_WS_PUBLISH_TOKEN") or None
-    prefix = _read(environ, VARIABLE, check_prefix) or DEFAULT_PREFIX
+    prefix = find_prefix(environ)
     if url := _read(environ, "PROGRESS_WS_AMQP_URL", check_amqp_url):
         return Target(url, is_node=False, token=token, prefix=prefix)
     if url := _read(environ, "PROGRESS_WS_URL", check_node_url):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from deploy.local import RabbitMQ, free_port
-from progress_ws import Publisher, PublishError, new_sid
+from progress_ws import BlockingPublisher, Publisher, PublishError, new_sid
 from progress_ws.broker.feed import AmqpFeed
+from progress_ws.broker.topology import Names
 from tests.broker.conftest import NAMES, Ear, listening
 from tests.publish.conftest import Users
 from tests.support.proxy import Proxy
@@ -28,6 +29,22 @@ def messages(ear: Ear) -> list[dict[str, Any]]:
     """Everything heard, arrays taken apart."""
     decoded = [json.loads(delivery.body) for delivery in ear.heard if not delivery.is_own]
     return [m for d in decoded for m in (d if isinstance(d, list) else [d])]
+
+
+@pytest.mark.broker
+async def test_the_prefix_is_by_default_that_of_the_environment(
+    ear: Ear, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROGRESS_WS_PREFIX", "theirs")
+    async with listening(AmqpFeed(amqp_url, Names("theirs"), node="theirs")) as their_ear:
+        async with Publisher(amqp_url) as publisher:
+            await publisher.send(SID, 1)
+        with BlockingPublisher(amqp_url) as blocking:
+            await asyncio.to_thread(blocking.send, SID, 2)
+        async with Publisher(amqp_url, prefix=NAMES.prefix) as publisher:
+            await publisher.send(SID, 3)
+        await their_ear.hears_value(2)
+    assert (their_ear.values, ear.values) == ([1, 2], [3])
 
 
 # -- packing ------------------------------------------------------------------------------------

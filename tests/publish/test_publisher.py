@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from progress_ws import InvalidMessage, ProgressError, Publisher, new_sid
+from progress_ws import BlockingPublisher, InvalidMessage, ProgressError, Publisher, new_sid
 from progress_ws.core.message import parse_id
 from progress_ws.errors import SettingsError
 from tests.publish.conftest import Way
@@ -284,6 +284,16 @@ def test_an_address_is_told_without_its_password() -> None:
 def test_a_prefix_that_no_node_takes_is_told_before_anything_is_opened(prefix: str) -> None:
     with pytest.raises(SettingsError, match=r"prefix=.* is wrong: it must be 1 to 64 characters"):
         Publisher("amqp://localhost/", prefix=prefix)
+
+
+@pytest.mark.parametrize("kind", [Publisher, BlockingPublisher])
+def test_a_wrong_prefix_of_the_environment_is_told_as_such(
+    kind: type[Publisher | BlockingPublisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROGRESS_WS_PREFIX", "é b")
+    with pytest.raises(SettingsError, match="PROGRESS_WS_PREFIX='é b' is wrong"):
+        kind("amqp://localhost/")
+    kind("amqp://localhost/", prefix="given")
 
 
 def test_a_node_needs_a_token() -> None:
