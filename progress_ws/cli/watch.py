@@ -35,7 +35,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Watch until interrupted; return the exit status."""
-    source, sid = target.find(environ), options.sid
+    source, sid = target.find(environ, to_publish=False), options.sid
     if sid is not None and not is_sid(sid):
         raise SettingsError(f"SID={sid!r} is wrong: it must be {SID_RULE}")
     if not source.is_node:

@@ -128,7 +128,10 @@ def _unauthorized(request: web.Request, token: str | None) -> web.Response | Non
         given.strip().encode("utf-8", "surrogateescape"), token.encode()
     ):
         return None
-    detail = "send the header Authorization: Bearer <publish token>"
+    if scheme.lower() == "bearer" and given:
+        detail = "the publish token is wrong: it must be PROGRESS_WS_PUBLISH_TOKEN of the node"
+    else:
+        detail = "send the header Authorization: Bearer <publish token>"
     return problem(401, detail, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
 

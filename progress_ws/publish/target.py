@@ -31,8 +31,10 @@ class Target:
     prefix: str
 
 
-def find(environ: Mapping[str, str]) -> Target:
+def find(environ: Mapping[str, str], *, to_publish: bool = True) -> Target:
     """Find the target: RabbitMQ where its address is set, else a node.
+
+    To publish there a node's token is needed, to watch it is not.
 
     Raises:
         SettingsError: neither is set, or what is set is wrong.
@@ -42,6 +44,8 @@ def find(environ: Mapping[str, str]) -> Target:
     if url := _read(environ, "PROGRESS_WS_AMQP_URL", check_amqp_url):
         return Target(url, is_node=False, token=token, prefix=prefix)
     if url := _read(environ, "PROGRESS_WS_URL", check_node_url):
+        if token is None and to_publish:
+            raise SettingsError("PROGRESS_WS_PUBLISH_TOKEN is unset: a node's URL needs it")
         return Target(url, is_node=True, token=token, prefix=prefix)
     raise SettingsError(
         "PROGRESS_WS_AMQP_URL and PROGRESS_WS_URL are unset: one of them must name RabbitMQ "

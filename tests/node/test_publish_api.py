@@ -293,6 +293,9 @@ async def test_without_the_token_it_is_401(lone: LiveNode, browser: Tab, given: 
         async with lone.http.post(URL, json=body, headers=headers) as answer:
             assert (answer.status, answer.content_type) == (401, PROBLEM)
             assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            has_come = (given or "").startswith("Bearer ") and given != "Bearer "
+            said = "the publish token is wrong" if has_come else "send the header Authorization"
+            assert said in (await answer.json(content_type=None))["detail"]
     assert await still_serves(browser)
 
 
