@@ -240,8 +240,8 @@ def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[D]) -> D:
         # one bad byte in a text frame would cost the browser its connection (RFC 6455, 8.1).
         bytes(text).decode()
         return decoder.decode(text)
-    except MALFORMED as exc:
-        raise _diagnosis(text, decoder.type) from exc
+    except MALFORMED:  # whose own words would only be in the way of ours
+        raise _diagnosis(text, decoder.type) from None
 
 
 def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:

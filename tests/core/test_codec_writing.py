@@ -151,6 +151,13 @@ def test_a_wrong_field_is_refused_and_named(field: str, value: Any) -> None:
     assert (refusal.value.field, refusal.value.reason) == (field, f"bad_{field}")
 
 
+def test_a_refusal_says_it_in_our_words_alone() -> None:
+    """A traceback does not begin with the decoder's own."""
+    with pytest.raises(InvalidMessage, match="sid must be 16 to 128 characters") as refusal:
+        draft(1, sid="short")
+    assert refusal.value.__cause__ is None
+
+
 @pytest.mark.parametrize("field", ["run", "stall_s"])
 def test_what_goes_with_a_key_is_refused_without_one(field: str) -> None:
     with pytest.raises(InvalidMessage, match="with a key") as refusal:
