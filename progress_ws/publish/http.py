@@ -94,6 +94,11 @@ class HttpLink:
             ) as response:
                 given = iter(await self._ids(response, len(members)))
                 return [next(given) if is_kept else "" for is_kept in kept]
+        except aiohttp.ClientConnectorError as exc:
+            place = f"{exc.host}:{exc.port}"
+            if isinstance(exc.os_error, ConnectionRefusedError):
+                raise LinkLost(f"nobody listens at {place}") from exc
+            raise LinkLost(f"{place}: {exc.os_error.strerror or exc.os_error}") from exc
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise LinkLost(f"{self._url}: {str(exc) or type(exc).__name__}") from exc
 

@@ -223,6 +223,14 @@ async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, po
         await asyncio.gather(pump(reader, their_writer), pump(their_reader, writer))
 
 
+async def test_who_is_not_there_is_told_without_riddles(unused_tcp_port: int) -> None:
+    address = f"127.0.0.1:{unused_tcp_port}"
+    async with Publisher(f"http://{address}", token=TOKEN) as publisher:
+        with pytest.raises(PublishError, match=f": nobody listens at {address}$"):
+            await publisher.send(SID, "a", timeout_s=0.5)
+        await publisher.close(timeout_s=0)
+
+
 async def test_a_node_that_never_answers_is_no_end(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
