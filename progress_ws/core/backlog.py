@@ -6,12 +6,13 @@ from itertools import accumulate
 import msgspec
 
 from progress_ws.core import codec
+from progress_ws.core.apart import MAX_DEPTH
 from progress_ws.core.batch import MEMBER_BYTES, POST_BYTES, Batch, Entry, Post, entry_of, size_of
 from progress_ws.core.message import Draft, supersedes
 from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 
 BATCH_BYTES = 256 * 1024
-SHORT_BYTES = 2 * codec.MAX_DEPTH
+SHORT_BYTES = 2 * MAX_DEPTH
 """Up to this size of its value a plain message that is posted waits among its like."""
 SIDS_MAX = 10_000
 """So many sids are known to be sids."""

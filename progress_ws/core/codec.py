@@ -3,24 +3,17 @@
 The value of a message is never rebuilt: its JSON text travels as it came in (`msgspec.Raw`).
 """
 
-import json
 import math
-import re
 from typing import Any, TypeVar
 
 import msgspec
 
+from progress_ws.core.apart import MAX_DEPTH, fields, is_too_deep, parts
 from progress_ws.core.message import SID_RULE, Draft, Message, Numbered, is_plain, parse_id
 from progress_ws.errors import InvalidMessage
 
 MAX_MEMBERS = 1000
 """Messages in one publish request, and in one array that our publishers write."""
-
-MAX_DEPTH = 200
-"""Levels of nesting in a value: what every decoder on the way can take, whatever its stack."""
-
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 _RULES = {
     "sid": SID_RULE,
@@ -189,13 +182,11 @@ def split(body: bytes) -> list[msgspec.Raw]:
         return _members.decode(body)
     except MALFORMED as exc:
         flaw = InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
-    # One member can spoil the whole for this decoder, half a surrogate pair for example. The
-    # slower one of the standard library takes it, so that only that member is refused later.
-    try:
-        members = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        raise flaw from None
-    return [msgspec.Raw(json.dumps(member).encode()) for member in members]
+    # One member can spoil the whole for this decoder: with half a surrogate pair, or nested deeper
+    # than its stack. Taken apart by the brackets, only that member is refused later.
+    if (members := parts(body)) is None:
+        raise flaw
+    return [msgspec.Raw(member) for member in members]
 
 
 def _decode_members(body: bytes, max_message_bytes: int) -> list[Item]:
@@ -219,11 +210,19 @@ def _outcome(text: bytes | msgspec.Raw, limit: int) -> Item:
     try:
         member = msgspec.json.decode(text, type=_Member)
     except MALFORMED:
-        return flaw
+        member = _spoilt_member(bytes(text))
     if member.id is not None and (number := parse_id(member.id)) is not None:
         flaw.id = member.id
         return Numbered(number) if member.void else flaw
     return flaw
+
+
+def _spoilt_member(text: bytes) -> _Member:
+    """Read what another field makes unreadable: its number counts as seen all the same."""
+    try:
+        return _Member(msgspec.json.decode(fields(text).get("id", b"null"), type=str | None))
+    except MALFORMED:
+        return _Member()
 
 
 def _read(text: bytes | msgspec.Raw, max_message_bytes: int) -> Draft:
@@ -279,18 +278,6 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
         if draft.stall_s is not None:
             return _bad("stall_s")
     return None
-
-
-def is_too_deep(text: bytes) -> bool:
-    """Tell whether a value is nested too deeply; its syntax has been checked."""
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
-        return False  # nearly always
-    depth = 0
-    for bracket in _STRINGS.sub(b"", text).translate(None, delete=_NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            return True
-    return False
 
 
 def _bad(field: str) -> InvalidMessage:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from progress_ws.core.codec import MALFORMED, MAX_DEPTH, encode, is_too_deep
+from progress_ws.core.apart import MAX_DEPTH, is_too_deep
+from progress_ws.core.codec import MALFORMED, encode
 from progress_ws.core.message import SEQ_LIMIT, Message, Number, is_sid, parse_id
 
 SERIES_MAX = 1024

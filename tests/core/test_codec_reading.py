@@ -114,6 +114,11 @@ NO_JSON = [
     b"\xef\xbb\xbf" + body(),
     b"[" + body(),
     b"[" + body() + b",]",
+    b"[" + body() + b",," + body() + b"]",
+    b"[" + body() + b"]]",
+    b"[" + body() + b"]x",
+    b"[" + nested(5000).encode() + b"," + body() + b"}",
+    b"\xef\xbb\xbf[" + body() + b"]",
     b"[" + body() + b"}",
     b"\x00",
     b"\xff\xfe",
@@ -257,6 +262,8 @@ BAD_MEMBERS = [
     b'{"sid":"%b","message":"\\ud800"}' % SID.encode(),
     body("x" * (LIMIT + 1)),
     body(json.loads(nested(201))),
+    b'{"sid":"%b","message":%b}' % (SID.encode(), nested(5000).encode()),
+    b'{"sid":"%b","message":NaN}' % SID.encode(),
 ]
 
 
@@ -268,6 +275,34 @@ def test_a_bad_member_harms_no_other(bad: bytes, place: int) -> None:
     outcomes = read(b"[" + b",".join(members) + b"]")
     assert isinstance(outcomes.pop(place), InvalidMessage)
     assert [bytes(m.message) for m in outcomes if isinstance(m, Message)] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize("spoiling", [b'"\\ud800"', nested(5000).encode(), b"NaN"])
+@pytest.mark.parametrize(
+    "value",
+    [b"1e400", b"9" * 5000, b"1.10", b"[1E5]", b'{ "a":1, "a":2 }', b'"\\u00e9"', b'"],{["'],
+)
+def test_what_stands_beside_a_bad_member_is_kept_as_it_is_written(
+    spoiling: bytes, value: bytes
+) -> None:
+    good, bad = (b'{"sid":"%b","message":%b}' % (SID.encode(), v) for v in (value, spoiling))
+    first, second = read(b"[%b, %b]" % (good, bad))
+    assert isinstance(first, Message)
+    assert bytes(first.message) == value
+    assert isinstance(second, InvalidMessage)
+
+
+@pytest.mark.parametrize("spoiling", [b'"\\ud800"', nested(5000).encode(), b'"\xff"', b"nul"])
+@pytest.mark.parametrize("name", [b"message", b"key", b"colour"])
+@pytest.mark.parametrize("beside", [b"", b"," + body()])
+def test_the_number_of_a_bad_member_is_known_whatever_spoils_it(
+    spoiling: bytes, name: bytes, beside: bytes
+) -> None:
+    bad = b'{"sid":"%b","%b":%b,"id":"p-7"}' % (SID.encode(), name, spoiling)
+    outcome, *_ = read(b"[" + bad + beside + b"]")
+    assert isinstance(outcome, InvalidMessage)
+    assert outcome.id == "p-7"
+    assert flaw_of(bad).id == "p-7"
 
 
 @pytest.mark.parametrize("bad", BAD_MEMBERS)
