@@ -4,6 +4,7 @@ The value of a message is never rebuilt: its JSON text travels as it came in (`m
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -245,23 +246,30 @@ def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[D]) -> D:
 
 def _diagnosis(text: bytes | msgspec.Raw, type: type[Draft]) -> InvalidMessage:
     """Find the field that made the decoder refuse the whole."""
+    present: Mapping[str, bytes | msgspec.Raw]
+    spoilt = None
     try:
         bytes(text).decode()
         present = _fields.decode(text)
     except msgspec.ValidationError:
         return InvalidMessage("a message is a JSON object", reason="not_an_object")
     except MALFORMED as exc:
-        return InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
+        spoilt = InvalidMessage(f"the body is not JSON: {exc}", reason="not_json")
+        present = fields(bytes(text))
     for name in type.__struct_fields__:
         if name not in present:
             if name in ("sid", "message"):
-                return InvalidMessage(f"{name} is missing", reason=f"no_{name}", field=name)
+                missing = InvalidMessage(f"{name} is missing", reason=f"no_{name}", field=name)
+                return spoilt or missing
             continue
         try:
+            bytes(present[name]).decode()
             msgspec.json.decode(present[name], type=_TYPES[name])
+        except RecursionError:
+            return _too_deep() if name == "message" else _bad(name)
         except MALFORMED:
             return _bad(name)
-    return InvalidMessage("the body is not JSON", reason="not_json")
+    return spoilt or InvalidMessage("the body is not JSON", reason="not_json")
 
 
 def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
@@ -270,14 +278,18 @@ def _flaw(draft: Draft, max_message_bytes: int) -> InvalidMessage | None:
         detail = f"message is larger than {max_message_bytes} bytes"
         return InvalidMessage(detail, reason="too_large", field="message")
     if len(draft.message) > 2 * MAX_DEPTH and is_too_deep(bytes(draft.message)):
-        detail = f"message is nested deeper than {MAX_DEPTH} levels"
-        return InvalidMessage(detail, reason="too_deep", field="message")
+        return _too_deep()
     if draft.key is None:
         if draft.run is not None:
             return _bad("run")
         if draft.stall_s is not None:
             return _bad("stall_s")
     return None
+
+
+def _too_deep() -> InvalidMessage:
+    detail = f"message is nested deeper than {MAX_DEPTH} levels"
+    return InvalidMessage(detail, reason="too_deep", field="message")
 
 
 def _bad(field: str) -> InvalidMessage:

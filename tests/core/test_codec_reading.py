@@ -225,6 +225,24 @@ def test_a_publish_request_learns_the_same(name: str, value: Any) -> None:
     assert (flaw.field, flaw.reason, flaw.index) == (name, f"bad_{name}", None)
 
 
+@pytest.mark.parametrize(
+    "value", [b'"\\ud800"', b'"\xff"', b"fifty", b"NaN", nested(5000).encode()]
+)
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_that_no_decoder_takes_is_named(name: str, value: bytes) -> None:
+    written = {field: json.dumps(right).encode() for field, right in FIELDS.items()} | {name: value}
+    raw = b"{%b}" % b",".join(b'"%b":%b' % (field.encode(), v) for field, v in written.items())
+    assert flaw_of(raw).field == name
+    if name not in ("id", "ts"):
+        assert refusal_of(raw).field == name
+        assert refusal_of(b"[%b,%b]" % (body(), raw)).index == 1
+
+
+def test_a_nesting_that_no_decoder_takes_is_called_so() -> None:
+    raw = b'{"sid":"%b","message":%b}' % (SID.encode(), nested(5000).encode())
+    assert (flaw_of(raw).field, flaw_of(raw).reason) == ("message", "too_deep")
+
+
 @pytest.mark.parametrize("value", [b"1e999", b"-1e999"])
 @pytest.mark.parametrize("name", ["stall_s", "ts"])
 def test_a_number_that_no_float_holds_is_wrong_where_one_is_needed(name: str, value: bytes) -> None:
