@@ -1,5 +1,6 @@
 """What a bar says: the progress update, its states, and which of a job's words it may repeat."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -12,7 +13,10 @@ Update = dict[str, Any]
 """A message of kind "progress"; without what is not known."""
 
 TEXT_MAX_CHARS = 500
-"""Of titles, phases, lines of detail and errors: the rest of a longer one is left out."""
+"""Of titles, units, phases, lines of detail and errors: the rest of a longer one is left out."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
+"""Half surrogate pairs, as file names have them that are no UTF-8; no JSON holds them."""
 
 
 class State(StrEnum):
@@ -44,9 +48,11 @@ def new_run() -> str:
 
 
 def clipped(text: object) -> str:
-    """Return it as a text that fits into an update."""
+    """Return it as a text that fits into an update; what is no UTF-8 in it shows as U+FFFD."""
     shown = str(text)
-    return shown if len(shown) <= TEXT_MAX_CHARS else shown[: TEXT_MAX_CHARS - 1] + "…"
+    if len(shown) > TEXT_MAX_CHARS:
+        shown = shown[: TEXT_MAX_CHARS - 1] + "…"
+    return shown if shown.isascii() else _HALVES.sub("\ufffd", shown)
 
 
 def told(exc: BaseException) -> str:

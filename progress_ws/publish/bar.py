@@ -269,7 +269,7 @@ class Bar:
                 self.state,
                 current=current,
                 total=total,
-                unit=self._unit,
+                unit=None if self._unit is None else clipped(self._unit),
                 title=None if self._title is None else clipped(self._title),
                 phase=self._phase if is_running else None,
                 text=self._text,

@@ -231,6 +231,13 @@ async def test_how_it_fails(node_place: Place, script: str, error: str) -> None:
     assert (last["state"], last["error"], last["title"]) == ("failed", error, "sh")
 
 
+async def test_a_title_that_is_no_utf8_is_shown(node_place: Place) -> None:
+    sid = new_sid()
+    done = await run(node_place.environ, "run", "--sid", sid, "--title", "caf\udce9", "true")
+    assert (done.status, done.err) == (0, "")
+    assert (await shown(node_place, sid))[-1]["title"] == "caf\ufffd"
+
+
 async def test_a_command_that_is_not_there_has_failed(node_place: Place) -> None:
     sid = new_sid()
     await run(node_place.environ, "run", "--sid", sid, "--key", "mine", "no-such-command")

@@ -1,6 +1,7 @@
 """Bars without an event loop: what they say, and when."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from progress_ws import Cancelled
+from progress_ws.core.codec import encode
 from progress_ws.core.progress import Request, State, Update, new_run
 from progress_ws.publish.bar import INTERVAL_S, REPEATS, Bar
 
@@ -115,11 +117,24 @@ def test_rate_and_time_left(shelf: Shelf) -> None:
 
 
 def test_long_texts_are_cut(shelf: Shelf) -> None:
-    bar = shelf.bar(title="t" * 10_000)
+    bar = shelf.bar(title="t" * 10_000, unit="u" * 10_000)
     bar.text("x" * 100_000)
     bar.phase("p" * 100_000)
     bar.failed("e" * 100_000)
     assert all(len(str(value)) <= 500 for value in shelf.last.values())
+
+
+@pytest.mark.parametrize("odd", ["caf\udce9.csv", "\ud800", "进\udfff", "\udce9" * 900])
+def test_what_is_no_utf8_in_a_text_is_replaced(shelf: Shelf, odd: str) -> None:
+    """As in the name of a file that an older system wrote."""
+    bar = shelf.bar(title=odd, unit=odd)
+    bar.phase(odd)
+    bar.text(odd)
+    runs = shelf.look(bar) or {}
+    bar.failed(ValueError(odd))
+    texts = [runs["title"], runs["unit"], runs["phase"], runs["text"], shelf.last["error"]]
+    assert all("\ufffd" in text for text in texts)
+    assert json.loads(encode(texts)) == texts
 
 
 class Odd:
