@@ -241,6 +241,18 @@ class Bar:
             self._pace.sample(now_s, current)
             return self._update(now_s, current, total)
 
+    def strip(self) -> bool:
+        """Take from its end, which must be told, what may have kept it from being sent.
+
+        Returns:
+            whether there is something left to be sent.
+        """
+        with self._lock:
+            if not self.has_ended or not (self._more or self._text):
+                return False
+            self._more, self._text, self._said = {}, None, ()
+            return True
+
     def fraction(self) -> float:
         """Return how much of it is done, from 0 to 1; of an unknown total nothing until the end."""
         if self.state is State.DONE:

@@ -70,6 +70,8 @@ class Reporter:
                 self._post(bar, update)
         except InvalidMessage as exc:
             log.warning("an update of the bar %r cannot be sent: %s", bar.key, exc)
+            if bar.strip():
+                self._say(bar)
         except ProgressError:
             pass  # the publisher has ended, and said why
         except Exception:

@@ -121,13 +121,31 @@ async def test_a_wrong_name_is_told_at_once(way: Way) -> None:
                 publisher.progress(**wrong)
 
 
-async def test_what_is_no_json_spoils_one_update(
+@pytest.mark.parametrize(
+    "extra", [object(), "\ud800", "x" * 70_000], ids=["object", "half", "long"]
+)
+async def test_an_end_that_cannot_be_sent_is_told_without_what_came_with_it(
+    way: Way, extra: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "progress_ws")
+    sid = new_sid()
+    async with way.publisher() as publisher:
+        bar = publisher.progress(sid, total=2)
+        bar.set(2)
+        bar.done("All there", result=extra)
+        last = (await frames_until_final(way, sid))[-1]["message"]
+    assert (last["state"], last["current"], last["total"]) == ("done", 2, 2)
+    assert not {"text", "result"} & last.keys()
+    assert caplog.text.count("cannot be sent") == 1
+
+
+async def test_an_end_that_can_never_be_sent_is_tried_no_more(
     way: Way, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "progress_ws")
-    async with way.publisher() as publisher:
-        publisher.progress(SID).done(result=object())
-    assert "cannot be sent" in caplog.text
+    async with way.publisher(max_message_bytes=50) as publisher:
+        publisher.progress(new_sid()).done("All there")
+    assert caplog.text.count("cannot be sent") == 3  # the beginning, the end, and without its text
 
 
 async def test_a_broker_that_is_away_keeps_no_job_waiting(way: Way) -> None:
