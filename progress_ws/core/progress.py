@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from progress_ws.errors import Cancelled
@@ -62,11 +63,11 @@ def told(exc: BaseException) -> str:
     return clipped(f"{name}: {first}" if first else name)
 
 
-def plain(number: float) -> float:
-    """Turn a number of any library into one that every JSON encoder takes."""
-    if type(number) in (int, float):
-        return number
-    return int(number) if hasattr(number, "__index__") else float(number)
+def plain(number: float) -> float | None:
+    """Turn a number of any library into one that JSON has; None for NaN and the infinities."""
+    if type(number) is not int and type(number) is not float:
+        number = int(number) if hasattr(number, "__index__") else float(number)
+    return number if type(number) is int or isfinite(number) else None
 
 
 def update(state: State, **fields: Any) -> Update:

@@ -238,7 +238,8 @@ class Bar:
             if not (is_new_state or is_due or since_s >= self.stall_s / REPEATS):
                 return None
             self._said, self._said_s = says, now_s
-            self._pace.sample(now_s, current)
+            if current is not None:
+                self._pace.sample(now_s, current)
             return self._update(now_s, current, total)
 
     def strip(self) -> bool:
@@ -259,21 +260,21 @@ class Bar:
             return 1.0
         with self._lock:
             current, total = self._measure()
-        return min(max(current / total, 0.0), 1.0) if total else 0.0
+        return min(max(current / total, 0.0), 1.0) if current and total else 0.0
 
     # -- the rest ---------------------------------------------------------------------------------
 
-    def _measure(self) -> tuple[float, float | None]:
-        """Return what is done and how much there is, with its children's share."""
+    def _measure(self) -> tuple[float | None, float | None]:
+        """Return what is done and how much there is, with its children's share; None: unknown."""
         current, total = plain(self._current), None if self._total is None else plain(self._total)
         if not self._children:
             return current, total
         share = sum(child._weight * child.fraction() for child in self._children)
         if total is None:
-            total = sum(child._weight for child in self._children)
-        return round(current + share, 6), total
+            total = plain(sum(child._weight for child in self._children))
+        return None if current is None else plain(round(current + share, 6)), total
 
-    def _update(self, now_s: float, current: float, total: float | None) -> Update:
+    def _update(self, now_s: float, current: float | None, total: float | None) -> Update:
         rate, left_s = self._pace.rate, self._pace.left_s(total)
         is_running = not self.has_ended
         return (
@@ -321,7 +322,7 @@ class Bar:
     def _is_complete(self) -> bool:
         with self._lock:
             current, total = self._measure()
-        return total is not None and current >= total
+        return current is not None and total is not None and current >= total
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -157,6 +158,27 @@ def test_numbers_of_other_libraries_become_plain_ones(shelf: Shelf) -> None:
     bar.advance(Odd(2))  # type: ignore[arg-type]
     update = shelf.look(bar) or {}
     assert (update["current"], type(update["current"]), update["total"]) == (2, float, 10)
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, Odd(math.nan)])
+def test_a_number_that_json_lacks_is_not_known(shelf: Shelf, odd: Any) -> None:
+    bar = shelf.bar(total=odd)
+    bar.set(odd)
+    assert not {"current", "total", "rate"} & (shelf.look(bar, 2) or {"total": 1}).keys()
+    bar.set(5, total=10)
+    update = shelf.look(bar, 2) or {}
+    assert (update["current"], update["total"]) == (5, 10)
+    assert update["rate"] > 0
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_nor_is_what_it_is_a_part_of(shelf: Shelf, odd: float) -> None:
+    bar = shelf.bar()
+    bar.child("part", weight=odd).set(odd)
+    update = shelf.look(bar) or {"total": 1}
+    assert not {"current", "total"} & update.keys()
+    bar.leave(None)
+    assert shelf.last["state"] == "done"
 
 
 # -- when ---------------------------------------------------------------------------------------
