@@ -23,7 +23,7 @@ _RULES = {
     "run": "a string of at most 64 characters, with a key",
     "final": "true or false",
     "stall_s": "a number of seconds above 0, with a key",
-    "dedupe": "a string of 1 to 64 characters",
+    "dedupe": "a string of at most 64 characters",
     "id": "<publisher>-<seq>: 1 to 64 characters like a sid's, and a whole number from 1",
     "ts": "a number of seconds since 1970",
 }
@@ -230,6 +230,7 @@ def _read(text: bytes | msgspec.Raw, max_message_bytes: int) -> Draft:
     draft = _decode(text, _drafts)
     if flaw := _flaw(draft, max_message_bytes):
         raise flaw
+    draft.dedupe = draft.dedupe or None
     draft.message = draft.message.copy()  # it must not keep the whole text that it came in
     return draft
 

@@ -141,6 +141,8 @@ class Intake:
         message.message = message.message.copy()
         if message.ts is None:
             message.ts = delivery.timestamp or round(self._wall_clock(), 3)
+        if message.dedupe is not None:
+            message.dedupe = message.dedupe or None
         if message.id is None and message.dedupe is None and delivery.message_id:
             place = "" if index is None else f"#{index}"
             message.dedupe = f"{delivery.message_id}{place}"

@@ -31,7 +31,7 @@ class Draft(msgspec.Struct, omit_defaults=True, gc=False):
         run: which run of the key it belongs to; runs are ordered bytewise.
         final: the last message of its run.
         stall_s: seconds within which the publisher promises news of the key.
-        dedupe: a name under which a repetition of the message is recognised.
+        dedupe: a name under which a repetition of the message is recognised; an empty one is none.
     """
 
     sid: Sid
@@ -40,7 +40,7 @@ class Draft(msgspec.Struct, omit_defaults=True, gc=False):
     run: Annotated[str, msgspec.Meta(max_length=RUN_MAX_CHARS)] | None = None
     final: bool | None = None
     stall_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    dedupe: Annotated[str, msgspec.Meta(min_length=1, max_length=DEDUPE_MAX_CHARS)] | None = None
+    dedupe: Annotated[str, msgspec.Meta(max_length=DEDUPE_MAX_CHARS)] | None = None
 
 
 class Message(Draft, omit_defaults=True, gc=False):

@@ -73,6 +73,12 @@ def test_null_means_absent_except_for_the_message_itself(name: str) -> None:
     assert getattr(message, name) is None or bytes(message.message) == b"null"
 
 
+def test_an_empty_dedupe_is_none() -> None:
+    (draft,) = codec.decode_drafts(body(dedupe=""), max_message_bytes=LIMIT)
+    assert draft.dedupe is None
+    message_of(body(dedupe=""))
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert message_of(body("v", colour="red", ID=3, Sid=None)).sid == SID
 
@@ -196,7 +202,7 @@ WRONG = [
     ("run", [1, True, [], {}, "r" * 65]),
     ("final", [0, 1, "true", [], {}]),
     ("stall_s", [0, -1, "1", True, [], {}, -0.0]),
-    ("dedupe", [1, True, [], {}, "", "d" * 65]),
+    ("dedupe", [1, True, [], {}, "d" * 65]),
 ]
 WRONG_OF_A_NODE = [
     ("id", [1, True, [], {}, "", "p", "p-0", "p-01", "-1", "p q-1", "p-9007199254740992"]),

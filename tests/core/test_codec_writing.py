@@ -137,7 +137,6 @@ def test_a_value_that_is_no_json_is_refused_and_named(value: object) -> None:
         ("stall_s", math.nan),
         ("stall_s", 10**400),
         ("stall_s", True),
-        ("dedupe", ""),
         ("dedupe", "d" * 65),
         ("dedupe", "\ud800"),
         ("dedupe", 5),
@@ -156,6 +155,10 @@ def test_a_refusal_says_it_in_our_words_alone() -> None:
     with pytest.raises(InvalidMessage, match="sid must be 16 to 128 characters") as refusal:
         draft(1, sid="short")
     assert refusal.value.__cause__ is None
+
+
+def test_an_empty_dedupe_is_none() -> None:
+    assert draft(dedupe="").dedupe is None
 
 
 @pytest.mark.parametrize("field", ["run", "stall_s"])

@@ -173,6 +173,17 @@ def test_the_message_id_is_the_dedupe_of_what_has_neither(node: Node) -> None:
     assert node.values == [1, 3, 4]
 
 
+@pytest.mark.parametrize("properties", [{}, {"message_id": ""}])
+@pytest.mark.parametrize("number", [False, True])
+def test_an_empty_dedupe_is_none(node: Node, properties: dict[str, Any], number: bool) -> None:
+    for n in range(1, 3):
+        node.deliver(body(n, dedupe="", **({"id": f"p-{n}"} if number else {})), **properties)
+    assert node.values == [1, 2]
+    node.deliver(body(3, dedupe=""), message_id="m")
+    node.deliver(body(3, dedupe=""), message_id="m")
+    assert node.values == [1, 2, 3]
+
+
 def test_the_members_of_an_array_are_told_apart_under_its_message_id(node: Node) -> None:
     for _ in range(2):
         node.deliver(b"[%b,%b]" % (body(1), body(2)), message_id="m")

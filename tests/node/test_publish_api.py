@@ -73,6 +73,7 @@ async def test_an_empty_array(lone: LiveNode) -> None:
         {"key": "k", "stall_s": 30},
         {"key": "k", "stall_s": 0.5},
         {"dedupe": "d" * 64},
+        {"dedupe": ""},
         {"key": None, "run": None, "final": None, "stall_s": None, "dedupe": None},
         {"unknown": {"of a later": "version"}, "id": "theirs-1", "ts": 5},
     ],

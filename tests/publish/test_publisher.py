@@ -104,7 +104,7 @@ async def test_any_string_arrives_as_it_is(way: Way, text: str) -> None:
         ({"key": "k" * 129}, "key"),
         ({"run": "without a key"}, "run"),
         ({"key": "k", "stall_s": math.inf}, "stall_s"),
-        ({"dedupe": ""}, "dedupe"),
+        ({"dedupe": "d" * 65}, "dedupe"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -137,7 +137,7 @@ async def test_what_joins_others_is_looked_at_as_much(way: Way) -> None:
         for sid in ("short", 5, ["a list"]):
             with pytest.raises(InvalidMessage, match="sid"):
                 publisher.post(sid, 1)  # type: ignore[arg-type]
-        for field in ({"run": "r"}, {"stall_s": 5}, {"dedupe": ""}, {"key": "k" * 200}):
+        for field in ({"run": "r"}, {"stall_s": 5}, {"dedupe": "d" * 65}, {"key": "k" * 200}):
             with pytest.raises(InvalidMessage):
                 publisher.post(browser.sid, 1, **field)  # type: ignore[arg-type]
         publisher.post(browser.sid, mutable)
