@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from progress_ws.cli.lines import lines
-from progress_ws.core.codec import decode
+from progress_ws.core.codec import decode, new_draft
 from progress_ws.errors import InvalidMessage
 from progress_ws.publish import target
 from progress_ws.publish.publisher import Publisher
@@ -39,7 +39,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Send; return the exit status."""
+    """Send; return the exit status.
+
+    Raises:
+        InvalidMessage: SID or the key is wrong, also where standard input has no line.
+    """
+    new_draft(options.sid, "", key=options.key, max_message_bytes=0)
     return asyncio.run(_run(options, target.find(environ)))
 
 

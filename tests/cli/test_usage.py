@@ -91,6 +91,8 @@ def test_an_unknown_option_shows_the_commands_own_usage(
         ({"AMQP_URL": "amqp://h"}, ["watch", "short"], "SID"),
         ({"AMQP_URL": "amqp://h"}, ["send", "short", "x"], "sid"),
         ({"AMQP_URL": "amqp://h"}, ["send", SID, "x", "--key", "k" * 129], "key"),
+        ({"AMQP_URL": "amqp://h"}, ["send", "short", "-"], "sid"),
+        ({"AMQP_URL": "amqp://h"}, ["send", SID, "-", "--key", "k" * 129], "key"),
         ({"AMQP_URL": "amqp://h"}, ["send", SID, "x" * 65_537], "65536"),
         ({"AMQP_URL": "amqp://h"}, ["send", SID, "no JSON", "--json"], "JSON"),
         ({"AMQP_URL": "amqp://h"}, ["send", SID, "NaN", "--json"], "JSON"),
