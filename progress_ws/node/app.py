@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.CLUSTER] = parts.cluster
     app[keys.SENDER] = parts.sender
     app[keys.CANCELLER] = parts.canceller
+    app[keys.ORIGINS] = parts.origins
     app[keys.SOCKETS] = parts.sockets
     app[keys.METRICS] = metrics
     app[keys.TURN] = Turn(metrics.written_s.observe)
@@ -56,7 +57,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     app.cleanup_ctx.append(partial(_run, parts, lag))
     app.on_response_prepare.append(_serve_client)
-    _add_routes(app, settings)
+    _add_routes(app, parts.origins)
     return app
 
 
@@ -106,9 +107,9 @@ async def _serve_client(request: web.Request, response: web.StreamResponse) -> N
         response.headers[hdrs.CACHE_CONTROL] = "no-cache"
 
 
-def _add_routes(app: web.Application, settings: Settings) -> None:
+def _add_routes(app: web.Application, door: origins.Origins) -> None:
     def shared(handler: origins.Handler) -> origins.Handler:
-        return origins.cross_origin(handler, settings.allowed_origins)
+        return origins.cross_origin(handler, door)
 
     app.add_routes(
         [

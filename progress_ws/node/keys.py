@@ -10,6 +10,7 @@ from progress_ws.node.bodies import Bodies
 from progress_ws.node.cancels import Canceller
 from progress_ws.node.metrics import Metrics
 from progress_ws.node.online import Sockets
+from progress_ws.node.origins import Origins
 from progress_ws.node.readiness import Readiness
 from progress_ws.node.recovery import Recovery
 from progress_ws.node.settings import Settings
@@ -23,6 +24,7 @@ MEMORY = web.AppKey("memory", Memory)
 CLUSTER = web.AppKey("cluster", Cluster)
 CANCELLER = web.AppKey("canceller", Canceller)
 SENDER = web.AppKey("sender", Sender)
+ORIGINS = web.AppKey("origins", Origins)
 SOCKETS = web.AppKey("sockets", Sockets)
 BODIES = web.AppKey("bodies", Bodies)
 METRICS = web.AppKey("metrics", Metrics)

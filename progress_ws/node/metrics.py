@@ -105,6 +105,11 @@ class NodeCollector(Collector):
         yield self._counts(
             "closes", "Closed sockets and streams by code.", "code", parts.sockets.closes
         )
+        yield self._count(
+            "origins_refused",
+            "Requests of pages whose origin PROGRESS_WS_ALLOWED_ORIGINS does not allow.",
+            parts.origins.refused,
+        )
         sides = (("consuming", feed), ("publishing", sender))
         yield self._gauges(
             "broker_connected",

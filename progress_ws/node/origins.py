@@ -3,8 +3,14 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import structlog
 from aiohttp import hdrs, web
 
+log = structlog.get_logger(__name__)
+
+TOLD_MAX = 100
+"""So many refused origins are logged, each once; what comes after them is counted only."""
+TOLD_CHARS = 100
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _MAX_AGE_S = "600"
 
@@ -40,24 +46,54 @@ def _is_same(origin: str, host: str) -> bool:
         return False
 
 
-def check(request: web.Request, allowed: tuple[str, ...]) -> None:
-    """Refuse a foreign page.
+class Origins:
+    """The door of one node for pages.
 
-    Raises:
-        web.HTTPForbidden: the origin is not allowed.
+    A browser shows its page nothing of a refusal, so the operator is told.
+
+    Attributes:
+        refused: counts the requests of foreign pages.
     """
-    origin = request.headers.get(hdrs.ORIGIN)
-    if not is_allowed(origin, host=request.host, allowed=allowed):
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        """`allowed`: further origins than the node's own."""
+        self._allowed = allowed
+        self._told: set[str] = set()
+        self.refused = 0
+
+    def check(self, request: web.Request) -> None:
+        """Refuse a foreign page.
+
+        Raises:
+            web.HTTPForbidden: the origin is not allowed.
+        """
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or is_allowed(origin, host=request.host, allowed=self._allowed):
+            return
+        self.refused += 1
+        self._tell(origin[:TOLD_CHARS], request.host[:TOLD_CHARS])
         raise web.HTTPForbidden(
             text=f"the origin {origin} is not allowed; PROGRESS_WS_ALLOWED_ORIGINS can allow it\n"
         )
 
+    def _tell(self, origin: str, host: str) -> None:
+        """Log an origin once."""
+        if origin in self._told or len(self._told) >= TOLD_MAX:
+            return
+        self._told.add(origin)
+        log.warning(
+            "page refused",
+            origin=origin,
+            host=host,
+            reason="its origin is not this host; PROGRESS_WS_ALLOWED_ORIGINS can allow it",
+        )
 
-def cross_origin(handler: Handler, allowed: tuple[str, ...]) -> Handler:
+
+def cross_origin(handler: Handler, origins: Origins) -> Handler:
     """Give a browser-facing handler the CORS headers that pages of allowed origins need."""
 
     async def with_headers(request: web.Request) -> web.StreamResponse:
-        check(request, allowed)
+        origins.check(request)
         response = await handler(request)
         response.headers.update(headers(request))
         return response

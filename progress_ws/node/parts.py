@@ -22,6 +22,7 @@ from progress_ws.core.memory import MARGIN_S, Memory
 from progress_ws.node.cancels import Canceller
 from progress_ws.node.heartbeat import Pulse
 from progress_ws.node.online import Sockets
+from progress_ws.node.origins import Origins
 from progress_ws.node.recovery import Recovery
 from progress_ws.node.rejects import RejectLog
 from progress_ws.node.settings import Settings
@@ -37,6 +38,7 @@ class Parts:
     intake: Intake
     memory: Memory
     hub: Hub
+    origins: Origins
     sockets: Sockets
     sender: Sender
     cluster: Cluster
@@ -84,6 +86,7 @@ def build(settings: Settings) -> Parts:
         intake=intake,
         memory=memory,
         hub=hub,
+        origins=Origins(settings.allowed_origins),
         sockets=sockets,
         sender=sender,
         cluster=cluster,

@@ -9,9 +9,17 @@ from aiohttp import web
 from progress_ws.core.frames import FRAME_MAX_BYTES, PING_S, CloseCode
 from progress_ws.core.message import SID_RULE, is_sid, new_sid
 from progress_ws.core.position import After, parse_after
-from progress_ws.node import origins
 from progress_ws.node.admission import Connection
-from progress_ws.node.keys import CANCELLER, HUB, MEMORY, RECOVERY, SETTINGS, SOCKETS, TURN
+from progress_ws.node.keys import (
+    CANCELLER,
+    HUB,
+    MEMORY,
+    ORIGINS,
+    RECOVERY,
+    SETTINGS,
+    SOCKETS,
+    TURN,
+)
 from progress_ws.node.sockets import LINGER_S, Socket
 
 
@@ -48,7 +56,7 @@ def parse_query(query: dict[str, str]) -> Query:
 async def progress_socket(request: web.Request) -> web.StreamResponse:
     """Upgrade and serve one browser. Refusals that a browser should see are close codes."""
     settings, sockets, memory = request.app[SETTINGS], request.app[SOCKETS], request.app[MEMORY]
-    origins.check(request, settings.allowed_origins)
+    request.app[ORIGINS].check(request)
     await request.app[RECOVERY].let_settle(resumes="after" in request.query)
     is_gone = request.transport is None
     if sockets.draining or is_gone:

@@ -24,6 +24,7 @@ NAMES = {
     "messages_discarded_total",
     "messages_rejected_total",
     "closes_total",
+    "origins_refused_total",
     "publish_to_write_seconds_bucket",
     "broker_connected",
     "broker_reconnects_total",

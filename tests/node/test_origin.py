@@ -4,7 +4,9 @@ import asyncio
 import base64
 
 import pytest
+import structlog
 
+from progress_ws.node.origins import TOLD_CHARS, TOLD_MAX
 from progress_ws.node.settings import Settings
 from tests.node.conftest import LiveNode, Start
 
@@ -100,3 +102,24 @@ async def test_the_origin_comes_before_the_query(lone: LiveNode) -> None:
         "/websocket/progress?sid=x", headers=UPGRADE | {"Origin": "http://evil.example"}
     ) as answer:
         assert answer.status == 403
+
+
+async def test_a_refusal_is_told_to_the_operator(lone: LiveNode) -> None:
+    """Once per origin in the log, clipped, for so many origins; each request in the metrics."""
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3):
+            assert await handshake(lone, Origin="http://evil.example", Host="example.com") == 403
+        async with lone.http.post(
+            "/api/v1/sessions", headers={"Origin": "http://" + "x" * 500}
+        ) as answer:
+            assert answer.status == 403
+        for n in range(TOLD_MAX):
+            assert await handshake(lone, Origin=f"http://{n}.example") == 403
+    told = [event for event in logged if event["event"] == "page refused"]
+    assert len(told) == TOLD_MAX
+    assert told[0]["origin"] == "http://evil.example"
+    assert told[0]["host"] == "example.com"
+    assert "PROGRESS_WS_ALLOWED_ORIGINS" in told[0]["reason"]
+    assert told[0]["log_level"] == "warning"
+    assert len(told[1]["origin"]) == TOLD_CHARS
+    assert await lone.metric("origins_refused_total") == 4 + TOLD_MAX
