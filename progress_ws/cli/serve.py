@@ -26,10 +26,17 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until a signal; return the exit status."""
+    import structlog
+
+    from progress_ws.doctor.environment import unknown
     from progress_ws.node import logs
     from progress_ws.node.server import serve
 
     flags = {k: v for k, v in vars(options).items() if k.startswith(PREFIX) and v is not None}
     settings = Settings.from_environ({**environ, **flags})
     logs.configure(settings)
+    if strange := unknown(environ):
+        log = structlog.get_logger(__name__)
+        told = [f"{name}: {mend}" for name, mend in strange.items()]
+        log.warning("unknown variables: nobody reads them", variables=told)
     return serve(settings)

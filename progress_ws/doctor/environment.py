@@ -73,6 +73,16 @@ def read(environ: Mapping[str, str], role: Role | None) -> tuple[Environment, li
     return environment, found
 
 
+def unknown(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that look like ours and that nobody reads, and what mends each."""
+    mends = {}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in KNOWN:
+            near = get_close_matches(name, KNOWN, n=1)
+            mends[name] = f"did you mean {near[0]}?" if near else "remove it, or look at --help"
+    return mends
+
+
 def sid(given: str | None, environ: Mapping[str, str]) -> Finding:
     """Judge a sid, without showing it: it is the right to read what is sent to it."""
     name, text = ("--sid", given) if given is not None else (SID, environ.get(SID, ""))
@@ -112,9 +122,7 @@ def _node_url(given: Mapping[str, str]) -> tuple[str | None, list[Finding]]:
 
 
 def _unknown(given: Mapping[str, str]) -> Iterator[Finding]:
-    for name in sorted(name for name in given if name.startswith(PREFIX) and name not in KNOWN):
-        near = get_close_matches(name, KNOWN, n=1)
-        mend = f"did you mean {near[0]}?" if near else "remove it, or look for its name in --help"
+    for name, mend in unknown(given).items():
         yield problem("settings", f"{name} is no setting: nobody reads it", mend)
 
 

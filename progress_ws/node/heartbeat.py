@@ -34,6 +34,7 @@ class Pulse:
         node: str,
         instance: str,
         version: str,
+        broker: str,
         cluster: Cluster,
         feed: Feed,
         sender: Sender,
@@ -41,7 +42,9 @@ class Pulse:
         sockets: Sockets,
         memory: Memory,
     ) -> None:
+        """`broker`: which one it is, for the log."""
         self._node, self._instance, self._version = node, instance, version
+        self._broker = broker
         self._cluster, self._feed, self._sender = cluster, feed, sender
         self._hub, self._sockets, self._memory = hub, sockets, memory
         self._nudged = asyncio.Event()
@@ -121,6 +124,6 @@ class Pulse:
             return
         self._trouble = trouble
         if trouble is None:
-            log.info("connected to the broker")
+            log.info("connected to the broker", broker=self._broker)
         else:
-            log.warning("not connected to the broker", reason=trouble)
+            log.warning("not connected to the broker", broker=self._broker, reason=trouble)

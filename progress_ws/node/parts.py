@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
+from progress_ws.broker.connection import place
 from progress_ws.broker.embedded import EmbeddedBroker
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.link import open_link
@@ -74,6 +75,7 @@ def build(settings: Settings) -> Parts:
         node=settings.node,
         instance=instance,
         version=version("progress-ws"),
+        broker="embedded" if settings.amqp_url is None else place(settings.amqp_url),
         cluster=cluster,
         feed=feed,
         sender=sender,

@@ -106,6 +106,8 @@ async def test_nothing_private_is_logged(
     assert PASSWORD.split(":")[1] not in node.output
 
     logged = events(node)
+    (connected, *_) = (event for event in logged if event["event"] == "connected to the broker")
+    assert connected["broker"] == f"RabbitMQ at 127.0.0.1:{rabbitmq.port}"
     for name in ("listening", "message rejected", "socket closed", "draining", "stopped"):
         assert name in [event["event"] for event in logged]
 
@@ -125,6 +127,8 @@ async def test_every_line_is_an_event(node_process: StartProcess) -> None:
     assert {event["level"] for event in logged} == {"info"}
     (listening,) = (event for event in logged if event["event"] == "listening")
     assert (listening["url"], listening["node"]) == (node.url, "node-7")
+    (connected,) = (event for event in logged if event["event"] == "connected to the broker")
+    assert connected["broker"] == "embedded"
     (closed,) = (event for event in logged if event["event"] == "socket closed")
     assert closed["code"] == 1000
     assert float(str(closed["duration_s"])) >= 0
@@ -166,3 +170,11 @@ async def test_what_is_no_message_is_logged_once_per_reason(
     assert len(rejected) == 2
     assert len({event["reason"] for event in rejected}) == 2
     assert all(event["level"] == "warning" for event in rejected)
+
+
+async def test_a_misspelt_variable_is_told(node_process: StartProcess) -> None:
+    """Once, with what was meant; what publishers and the demo read is no mistake."""
+    node = node_process(ampq_url="amqp://user:SECRET@h/", sid="x", url="http://h", demo_dir="/tmp")
+    (told,) = (event for event in events(node) if event["level"] == "warning")
+    assert told["variables"] == ["PROGRESS_WS_AMPQ_URL: did you mean PROGRESS_WS_AMQP_URL?"]
+    assert "SECRET" not in node.output
