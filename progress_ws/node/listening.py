@@ -86,61 +86,54 @@ class Listener:
             connection.close()
 
 
-class PacedSite(web.BaseSite):
-    """`aiohttp.web.TCPSite`, but for how it accepts."""
+async def bound(
+    host: str, port: int, *, backlog: int = 128, reuse_port: bool = False
+) -> list[socket.socket]:
+    """Listen on every address of a host; the kernel lets who comes wait until they are accepted.
 
-    def __init__(
-        self,
-        runner: web.BaseRunner,
-        host: str,
-        port: int,
-        *,
-        backlog: int = 128,
-        reuse_port: bool = False,
-    ) -> None:
-        """`reuse_port`: others may listen on the same port, and get their part."""
-        super().__init__(runner, backlog=backlog)
-        self._host = host
-        self._port = port
-        self._reuse_port = reuse_port
+    `reuse_port`: others may listen on the same port, and get their part.
+
+    Raises:
+        OSError: on an address that cannot be had.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            sockets.append(
+                socket.create_server(
+                    address[:2], family=family, backlog=backlog, reuse_port=reuse_port
+                )
+            )
+            sockets[-1].setblocking(False)
+    except OSError:
+        for each in sockets:
+            with suppress(OSError):
+                each.close()
+        raise
+    return sockets
+
+
+class PacedSite(web.BaseSite):
+    """`aiohttp.web.SockSite`, but for how it accepts."""
+
+    def __init__(self, runner: web.BaseRunner, sockets: list[socket.socket]) -> None:
+        """The sockets are closed with it."""
+        super().__init__(runner)
+        self._sockets = sockets
 
     @property
     def name(self) -> str:
         """The address, as a URL."""
-        return str(URL.build(scheme="http", host=self._host, port=self._port))
+        host, port = self._sockets[0].getsockname()[:2]
+        return str(URL.build(scheme="http", host=host, port=port))
 
     async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: on an address that cannot be had.
-        """
+        """Accept."""
         await super().start()
         server = self._runner.server
         assert server is not None
-        listener = Listener(await self._bind(), server)
+        listener = Listener(self._sockets, server)
         self._server = cast(asyncio.AbstractServer, listener)  # of which `close` is used here
-
-    async def _bind(self) -> list[socket.socket]:
-        """Listen on every address of the host."""
-        found = await asyncio.get_running_loop().getaddrinfo(
-            self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        sockets: list[socket.socket] = []
-        try:
-            for family, _, _, _, address in dict.fromkeys(found):
-                sockets.append(
-                    socket.create_server(
-                        address[:2],
-                        family=family,
-                        backlog=self._backlog,
-                        reuse_port=self._reuse_port,
-                    )
-                )
-                sockets[-1].setblocking(False)
-        except OSError:
-            for each in sockets:
-                with suppress(OSError):
-                    each.close()
-            raise
-        return sockets

@@ -16,7 +16,7 @@ from progress_ws.node.admission import BACKLOG, NodeRunner
 from progress_ws.node.drain import drain
 from progress_ws.node.garbage import spare_the_old
 from progress_ws.node.keys import READINESS, SIBLINGS, SOCKETS
-from progress_ws.node.listening import PacedSite
+from progress_ws.node.listening import PacedSite, bound
 from progress_ws.node.settings import Settings, variable
 from progress_ws.node.siblings import Siblings
 from progress_ws.node.tasks import Owner
@@ -37,8 +37,12 @@ async def run_node(
 ) -> int:
     """Serve until SIGTERM, SIGINT or `stop`; return the exit status.
 
+    It listens first, so that an address that cannot be had is told before anything else is, and
+    accepts last, once the application is set up.
+
     SIGTERM drains over the configured time, SIGINT (a terminal's Ctrl-C) at once.
     """
+    sockets = await _listen(settings, shared=siblings is not None)
     app = create_app(settings)
     if siblings is not None:
         app[SIBLINGS] = siblings
@@ -57,7 +61,11 @@ async def run_node(
     runner = NodeRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
-        await _listen(runner, settings, siblings)
+        await PacedSite(runner, sockets).start()
+        if siblings is not None:
+            with suppress(FileNotFoundError):  # of a predecessor that was killed
+                os.unlink(siblings.socket_path)
+            await web.UnixSite(runner, siblings.socket_path).start()
         log.info("listening", url=_url(settings.host, runner), node=settings.node)
         await stop.wait()
         await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
@@ -68,17 +76,11 @@ async def run_node(
     return 0 if app[READINESS].failed is None else 1
 
 
-async def _listen(runner: web.AppRunner, settings: Settings, siblings: Siblings | None) -> None:
-    shared = siblings is not None
-    site = PacedSite(runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=shared)
+async def _listen(settings: Settings, *, shared: bool) -> list[socket.socket]:
     try:
-        await site.start()
+        return await bound(settings.host, settings.port, backlog=BACKLOG, reuse_port=shared)
     except OSError as exc:
         raise cannot_listen(settings, exc) from exc
-    if siblings is not None:
-        with suppress(FileNotFoundError):  # of a predecessor that was killed
-            os.unlink(siblings.socket_path)
-        await web.UnixSite(runner, siblings.socket_path).start()
 
 
 def cannot_listen(settings: Settings, exc: OSError) -> SettingsError:

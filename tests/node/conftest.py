@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from deploy.local import RabbitMQ
 from progress_ws.node.admission import Door, NodeRunner
 from progress_ws.node.app import create_app
-from progress_ws.node.listening import PacedSite
+from progress_ws.node.listening import PacedSite, bound
 from progress_ws.node.settings import Settings
 from tests.support.metrics import sum_of
 from tests.support.parts import new_vhost
@@ -88,7 +88,7 @@ async def live(settings: Settings) -> AsyncIterator[LiveNode]:
     runner = NodeRunner(app, shutdown_timeout=1)
     await runner.setup()
     try:
-        await PacedSite(runner, "127.0.0.1", 0).start()
+        await PacedSite(runner, await bound("127.0.0.1", 0)).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with aiohttp.ClientSession(url) as http:
             yield LiveNode(app, url, http, runner.door)
