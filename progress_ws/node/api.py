@@ -1,6 +1,8 @@
 """The HTTP API: publishing, minting sids, and who is there."""
 
 import hmac
+from importlib.metadata import version
+from operator import itemgetter
 
 import msgspec
 from aiohttp import hdrs, web
@@ -10,7 +12,7 @@ from progress_ws.core import codec
 from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, new_sid
 from progress_ws.errors import InvalidMessage, PublishError
 from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
-from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, MEMORY, SENDER, SETTINGS, SOCKETS
+from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, HUB, MEMORY, SENDER, SETTINGS, SOCKETS
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
@@ -86,23 +88,34 @@ async def post_cancel(request: web.Request) -> web.StreamResponse:
 
 
 async def get_cluster(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/cluster`: every live node, and the totals."""
-    beats = request.app[CLUSTER].nodes()
-    nodes = [
+    """`GET /api/v1/cluster`: every live node, and the totals.
+
+    The others as they were heard last; this one as it is now, also while it hears nobody.
+    """
+    app = request.app
+    own = {
+        "node": app[SETTINGS].node,
+        "version": version("progress-ws"),
+        "connections": len(app[SOCKETS]),
+        "sessions": app[HUB].sessions,
+    }
+    others = [
         {
             "node": beat.node,
             "version": beat.version,
             "connections": beat.connections,
             "sessions": beat.sessions,
         }
-        for beat in beats
+        for beat in app[CLUSTER].nodes()
+        if not app[CLUSTER].is_own(beat)
     ]
+    nodes = sorted([own, *others], key=itemgetter("node"))
     totals = {
-        "nodes": len(beats),
-        "connections": sum(beat.connections for beat in beats),
-        "sessions": sum(beat.sessions for beat in beats),
+        "nodes": len(nodes),
+        "connections": sum(map(itemgetter("connections"), nodes)),
+        "sessions": sum(map(itemgetter("sessions"), nodes)),
     }
-    return _json({"node": request.app[SETTINGS].node, "nodes": nodes, "totals": totals})
+    return _json({"node": own["node"], "nodes": nodes, "totals": totals})
 
 
 async def _read(request: web.Request) -> bytes | web.Response:

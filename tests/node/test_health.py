@@ -196,6 +196,17 @@ async def test_the_cluster_of_one(node: LiveNode) -> None:
         await eventually(is_up_to_date)
 
 
+async def test_a_node_that_hears_nobody_still_counts_itself(start: Start) -> None:
+    """Cut off from its broker, it knows its own browsers all the same."""
+    node = await start(amqp_url=NOBODY, ready=False)
+    async with node.tab(), node.tab():
+        cluster = json.loads((await node.get("/api/v1/cluster"))[1])
+    (own,) = cluster["nodes"]
+    assert (own["node"], own["connections"], own["sessions"]) == (cluster["node"], 2, 2)
+    assert own["version"]
+    assert cluster["totals"] == {"nodes": 1, "connections": 2, "sessions": 2}
+
+
 @pytest.mark.broker
 async def test_every_node_knows_all_of_them(amqp_url: str, start: Start) -> None:
     """The online count, by node and for the cluster, is the same wherever it is asked for."""
