@@ -63,7 +63,15 @@ def _origins(text: str) -> tuple[str, ...]:
     for origin in origins:
         if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s,]+", origin):
             raise _WrongError("origins like https://example.com, comma-separated, or * for any")
-    return origins
+    return tuple(map(_as_sent, origins))
+
+
+def _as_sent(origin: str) -> str:
+    """Leave out a scheme's default port, as browsers do."""
+    for scheme, port in (("https://", ":443"), ("http://", ":80")):
+        if origin.startswith(scheme):
+            return origin.removesuffix(port)
+    return origin
 
 
 def _setting(

@@ -165,6 +165,22 @@ def test_origins_are_told_apart_by_commas() -> None:
     assert settings.allowed_origins == ("https://a.example", "http://b.example:8080")
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://a.example:443/", "https://a.example"),
+        ("http://a.example:80", "http://a.example"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("https://a.example:8443", "https://a.example:8443"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(given: str, sent: str) -> None:
+    """They leave out the default port of http and https."""
+    settings = Settings.from_environ({"PROGRESS_WS_ALLOWED_ORIGINS": given})
+    assert settings.allowed_origins == (sent,)
+
+
 def test_settings_do_not_show_secrets() -> None:
     """Neither does what a debugger or a traceback prints of them."""
     given = {
