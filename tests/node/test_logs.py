@@ -147,6 +147,7 @@ async def test_level_and_format_are_settings(node_process: StartProcess) -> None
     assert quiet.output == ""
     (line,) = (line for line in human.output.splitlines() if "listening" in line)
     assert human.url in line
+    assert "\x1b" not in human.output  # colours are for terminals, not for files
     with pytest.raises(json.JSONDecodeError):
         json.loads(line)
 
