@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from functools import partial
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
@@ -21,6 +23,7 @@ def configure(settings: Settings) -> None:
     )
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        partial(_of_node, settings.node),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -59,6 +62,14 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _of_node(
+    node: str, _logger: object, _method: str, event: MutableMapping[str, object]
+) -> MutableMapping[str, object]:
+    """Say whose event it is: the lines of workers, and of containers, end up in one place."""
+    event.setdefault("node", node)
+    return event
 
 
 def _is_no_malformed_request(record: logging.LogRecord) -> bool:

@@ -66,13 +66,13 @@ async def run_node(
             with suppress(FileNotFoundError):  # of a predecessor that was killed
                 os.unlink(siblings.socket_path)
             await web.UnixSite(runner, siblings.socket_path).start()
-        log.info("listening", url=_url(settings.host, runner), node=settings.node)
+        log.info("listening", url=_url(settings.host, runner))
         await stop.wait()
         await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
     finally:
         await runner.cleanup()
         await owner.stop()
-    log.info("stopped", node=settings.node)
+    log.info("stopped")
     return 0 if app[READINESS].failed is None else 1
 
 

@@ -136,8 +136,8 @@ def _reserved_port(settings: Settings) -> Iterator[int]:
 
 def _work(settings: Settings, create_app: CreateApp, folder: Path, worker: int) -> None:
     """One worker process: a node of its own, under the name with its number."""
-    logs.configure(settings)
     own = replace(settings, node=f"{settings.node}-{worker}", workers=1)
+    logs.configure(own)
     siblings = Siblings(folder, own=worker, count=settings.workers)
     raise SystemExit(run(_run(own, create_app, siblings)))
 

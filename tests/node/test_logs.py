@@ -124,9 +124,10 @@ async def test_every_line_is_an_event(node_process: StartProcess) -> None:
         assert event["event"]
         assert event["level"] in ("debug", "info", "warning", "error", "critical")
         assert str(event["timestamp"]).endswith("Z")
+        assert event["node"] == "node-7"
     assert {event["level"] for event in logged} == {"info"}
     (listening,) = (event for event in logged if event["event"] == "listening")
-    assert (listening["url"], listening["node"]) == (node.url, "node-7")
+    assert listening["url"] == node.url
     (connected,) = (event for event in logged if event["event"] == "connected to the broker")
     assert connected["broker"] == "embedded"
     (closed,) = (event for event in logged if event["event"] == "socket closed")
@@ -179,3 +180,16 @@ async def test_a_misspelt_variable_is_told(node_process: StartProcess) -> None:
     (told,) = (event for event in events(node) if event["level"] == "warning")
     assert told["variables"] == ["PROGRESS_WS_AMPQ_URL: did you mean PROGRESS_WS_AMQP_URL?"]
     assert "SECRET" not in node.output
+
+
+@pytest.mark.broker
+async def test_the_lines_of_workers_can_be_told_apart(
+    rabbitmq: RabbitMQ, vhost: str, node_process: StartProcess
+) -> None:
+    """Each line says which node it is of."""
+    node = node_process(amqp_url=rabbitmq.amqp_url(vhost), workers=2, node="host")
+    node.terminate()
+    await eventually(lambda: not node.alive, 15)
+    for name in ("listening", "connected to the broker", "draining", "stopped"):
+        told = {event["node"] for event in events(node) if event["event"] == name}
+        assert told == {"host-1", "host-2"}, name
