@@ -121,6 +121,14 @@ def test_what_cannot_work_is_2_at_once(
     assert "SECRET" not in err
 
 
+def test_help_of_run_says_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of a shell, and ours."""
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert all(f"{status}: " in text for status in ("127", "126", "2", "128 + n"))
+
+
 def test_minted_sids_are_no_flags() -> None:
     """A sid that begins with a dash would be one, and puzzle whoever pastes it."""
     assert all(new_sid()[0] != "-" for _ in range(2000))

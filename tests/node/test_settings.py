@@ -240,6 +240,25 @@ def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"PROGRESS_WS_{name.upper()}" in text
 
 
+def test_help_says_what_a_value_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Defaults, units, choices, what unset means, and the exit status."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["serve", "--help"])
+    text = capsys.readouterr().out
+    said = {f"--{entry.split()[0]}": entry for entry in text.split("\n  --")[1:]}
+    for name, default in DEFAULTS.items():
+        line = said[f"--{name.replace('_', '-')}"]
+        assert (f"(default: {default})" if default not in (None, ()) else "unset: ") in line
+        for unit in ("seconds", "bytes"):
+            assert not name.endswith(unit) or f"in {unit}" in line or f"{unit} " in line
+    assert "{debug,info,warning,error,critical}" in said["--log-level"]
+    assert "comma-separated, * for any" in said["--allowed-origins"]
+    assert "\nexit status: " in text
+
+
 def test_a_flag_wins_over_its_variable(
     environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,7 +266,16 @@ def test_a_flag_wins_over_its_variable(
     environ.setenv("PROGRESS_WS_PORT", "wrong")
     environ.setenv("PROGRESS_WS_WORKERS", "1")
     line = complaint(capsys, "--port", "1", "--workers", "2")
-    assert "PROGRESS_WS_WORKERS=2" in line
+    assert "--workers=2" in line
+
+
+def test_a_wrong_flag_is_named_as_it_was_given(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is told of a variable that nobody set; a secret is hidden here, too."""
+    assert "--port='abc' is wrong" in complaint(capsys, "--port", "abc")
+    assert "PROGRESS_WS_PORT" not in complaint(capsys, "--port", "abc")
+    assert "CRET" not in complaint(capsys, "--amqp-url", "http://user:SECRET@host/")
 
 
 @pytest.mark.parametrize("arguments", [["--no-such-flag"], ["--port"], ["stray"]])
