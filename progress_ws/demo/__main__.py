@@ -20,14 +20,16 @@ def main() -> int:
     except SettingsError as exc:
         return _refuse(exc)
     configure(settings)
-    if settings.port:  # else only the log can tell the port
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-        sys.stdout.write(f"\n  Open http://{host}:{settings.port}/ in a browser.\n\n")
-        sys.stdout.flush()
     try:
-        return serve(settings, create_app=partial(create_demo_app, folder=folder.path))
+        create_app = partial(create_demo_app, folder=folder.path)
+        return serve(settings, create_app, on_listening=_invite)
     except SettingsError as exc:
         return _refuse(exc)
+
+
+def _invite(url: str) -> None:
+    sys.stdout.write(f"\n  Open {url}/ in a browser.\n\n")
+    sys.stdout.flush()
 
 
 def _refuse(exc: SettingsError) -> int:

@@ -24,6 +24,8 @@ from progress_ws.node.tasks import Owner
 log = structlog.get_logger(__name__)
 
 CreateApp = Callable[[Settings], web.Application]
+OnListening = Callable[[str], None]
+"""Called once with the address, as a URL, when it is had."""
 
 SHUTDOWN_TIMEOUT_S = 2.0
 
@@ -34,6 +36,7 @@ async def run_node(
     *,
     siblings: Siblings | None = None,
     stop: asyncio.Event | None = None,
+    on_listening: OnListening | None = None,
 ) -> int:
     """Serve until SIGTERM, SIGINT or `stop`; return the exit status.
 
@@ -66,7 +69,10 @@ async def run_node(
             with suppress(FileNotFoundError):  # of a predecessor that was killed
                 os.unlink(siblings.socket_path)
             await web.UnixSite(runner, siblings.socket_path).start()
-        log.info("listening", url=_url(settings.host, runner))
+        url = reachable(settings.host, sockets[0].getsockname()[1])
+        log.info("listening", url=url)
+        if on_listening is not None:
+            on_listening(url)
         await stop.wait()
         await drain(app[SOCKETS], over_s=settings.drain_seconds, hurry=hurry)
     finally:
@@ -95,7 +101,7 @@ def cannot_listen(settings: Settings, exc: OSError) -> SettingsError:
     )
 
 
-def _url(host: str, runner: web.AppRunner) -> str:
-    port = next(address[1] for address in runner.addresses if isinstance(address, tuple))
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+def reachable(host: str, port: int) -> str:
+    """Return the URL at which somebody on this host reaches who listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

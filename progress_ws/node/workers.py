@@ -20,7 +20,13 @@ import structlog
 from progress_ws.core.backoff import Backoff
 from progress_ws.node import logs
 from progress_ws.node.loop import run
-from progress_ws.node.process import CreateApp, cannot_listen, run_node
+from progress_ws.node.process import (
+    CreateApp,
+    OnListening,
+    cannot_listen,
+    reachable,
+    run_node,
+)
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
 
@@ -33,13 +39,17 @@ STOP_GRACE_S = 15.0
 _spawn = multiprocessing.get_context("spawn")
 
 
-def supervise(settings: Settings, create_app: CreateApp) -> int:
+def supervise(
+    settings: Settings, create_app: CreateApp, on_listening: OnListening | None = None
+) -> int:
     """Run the workers until SIGTERM or SIGINT; return the exit status.
 
     Raises:
         SettingsError: the port cannot be had.
     """
     with _reserved_port(settings) as port, tempfile.TemporaryDirectory(prefix="progress-ws-") as d:
+        if on_listening is not None:
+            on_listening(reachable(settings.host, port))
         crew = _Crew(replace(settings, port=port), create_app, Path(d))
         return crew.run()
 

@@ -48,7 +48,9 @@ def test_it_prints_the_address_of_the_page(
     assert node.status("/") == 200
     taken = run(PORT=str(node.port), DEMO_DIR=str(tmp_path))
     assert taken.returncode == 2
-    assert taken.stderr.splitlines()[-1].startswith(f"PROGRESS_WS_PORT={node.port} is wrong")
+    assert taken.stderr.startswith(f"PROGRESS_WS_PORT={node.port} is wrong")
+    assert taken.stderr.count("\n") == 1
+    assert taken.stdout == ""  # nobody is sent to another's page
 
 
 @pytest.mark.broker
@@ -58,6 +60,7 @@ async def test_several_workers_share_a_port(
     node = node_process(
         command=("progress_ws.demo",), amqp_url=amqp_url, workers=2, demo_dir=tmp_path
     )
+    assert node.output.count("in a browser.") == 1
     async with tab(node.url) as session, aiohttp.ClientSession() as client:
         headers = {"X-Progress-Sid": session.sid}
         address = f"{node.url}/demo/jobs"
