@@ -65,7 +65,7 @@ class Ages(Collector):
         """See `prometheus_client`."""
         family = HistogramMetricFamily(
             "progress_ws_publish_to_write_seconds",
-            "From the publisher's timestamp to the write to a browser (two hosts' clocks).",
+            "Age of messages when they are written to a browser, by both hosts' clocks.",
             labels=["node"],
         )
         bounds = [*map(str, map(float, _LATENCY_BUCKETS_S)), "+Inf"]
@@ -86,24 +86,54 @@ class NodeCollector(Collector):
         """See `prometheus_client`."""
         parts = self._parts
         hub, intake, feed, sender = parts.hub, parts.intake, parts.feed, parts.sender
-        yield self._gauge("connections", "Open sockets and event streams.", len(parts.sockets))
-        yield self._gauge("sessions", "Sids with at least one socket here.", hub.sessions)
-        yield self._count("messages_received", "Well-formed messages received.", intake.received)
+        yield self._gauge(
+            "connections",
+            "WebSockets and event streams that are open on this node.",
+            len(parts.sockets),
+        )
+        yield self._gauge(
+            "sessions",
+            "Sessions that at least one browser on this node is attached to.",
+            hub.sessions,
+        )
+        yield self._count(
+            "messages_received",
+            "Messages received from the exchange, whoever they are for.",
+            intake.received,
+        )
         yield self._counts(
             "cancels",
-            "Cancel requests of browsers here.",
+            "Cancel requests of browsers here: taken by a publisher, or nobody listened.",
             "result",
             {"taken": parts.cancels.taken, "refused": parts.cancels.refused},
         )
-        yield self._gauge("cancels_kept", "Keys that wait for a worker.", len(parts.cancels))
+        yield self._gauge(
+            "cancels_kept",
+            "Cancel requests that wait for the next HTTP request of their worker.",
+            len(parts.cancels),
+        )
         yield from self._remembered(parts.memory, parts.recovery)
-        yield self._count("messages_delivered", "Copies put into outboxes.", hub.delivered)
-        yield self._count("messages_discarded", "Nobody here listened.", hub.discarded)
-        yield self._counts(
-            "messages_rejected", "No messages, by reason.", "reason", intake.rejected
+        yield self._count(
+            "messages_delivered",
+            "Messages handed to browsers on this node, counted for each browser.",
+            hub.delivered,
+        )
+        yield self._count(
+            "messages_discarded",
+            "Messages that no browser on this node waited for; normal with several nodes.",
+            hub.discarded,
         )
         yield self._counts(
-            "closes", "Closed sockets and streams by code.", "code", parts.sockets.closes
+            "messages_rejected",
+            "What came through the exchange and was no valid message, by what is wrong.",
+            "reason",
+            intake.rejected,
+        )
+        yield self._counts(
+            "closes",
+            "WebSockets and event streams that have ended, by close code.",
+            "code",
+            parts.sockets.closes,
         )
         yield self._count(
             "origins_refused",
@@ -113,34 +143,77 @@ class NodeCollector(Collector):
         sides = (("consuming", feed), ("publishing", sender))
         yield self._gauges(
             "broker_connected",
-            "1 while connected to the broker.",
+            "1 while this node is connected to its broker, 0 while it is not.",
             "side",
             {side: float(part.trouble is None) for side, part in sides},
         )
         yield self._counts(
             "broker_reconnects",
-            "Connections to the broker that were lost.",
+            "Connections to the broker that were lost and had to be made anew.",
             "side",
             {side: part.reconnects for side, part in sides},
         )
-        yield self._gauge("publish_unconfirmed", "Messages without a confirm.", len(sender))
         yield self._gauge(
-            "event_loop_lag_seconds", "Worst since the last scrape.", self._lag.worst()
+            "publish_unconfirmed",
+            "Messages published through this node that the broker has not confirmed yet.",
+            len(sender),
+        )
+        yield self._gauge(
+            "event_loop_lag_seconds",
+            "Longest delay of anything this node had to do, since the last scrape.",
+            self._lag.worst(),
         )
 
     def _remembered(self, memory: Memory, recovery: Recovery) -> Iterator[Metric]:
-        yield self._count("messages_repeated", "Dropped: number seen before.", memory.repeated)
-        yield self._count("messages_stale", "Dropped: run over, or dedupe known.", memory.stale)
-        yield self._count("messages_lost", "Found when it was too late.", memory.lost)
-        yield self._gauge("history_messages", "Retained messages.", len(memory.history))
-        yield self._gauge("history_sessions", "Sids with any of them.", memory.history.sessions)
-        yield self._gauge("history_bytes", "What they take.", memory.history.size)
-        yield self._count("stalls", "Publishers that fell silent.", memory.silence.stalls)
-        yield self._gauge("holes", "Publishers with missing numbers.", len(memory.holes))
-        yield self._counts(
-            "catch_ups", "Readings of the stream after a gap.", "result", recovery.catch_ups
+        yield self._count(
+            "messages_repeated",
+            "Messages dropped since they had come before; normal after a reconnect.",
+            memory.repeated,
         )
-        yield self._count("repairs", "Readings of the stream for holes.", recovery.repairs)
+        yield self._count(
+            "messages_stale",
+            "Messages dropped because their run was over, or their dedupe was known.",
+            memory.stale,
+        )
+        yield self._count(
+            "messages_lost",
+            "Messages found too late to be delivered; their browsers were told gap.",
+            memory.lost,
+        )
+        yield self._gauge(
+            "history_messages",
+            "Messages retained for browsers that come later.",
+            len(memory.history),
+        )
+        yield self._gauge(
+            "history_sessions", "Sessions that messages are retained for.", memory.history.sessions
+        )
+        yield self._gauge(
+            "history_bytes",
+            "Memory of the retained messages in bytes; PROGRESS_WS_HISTORY_BYTES bounds it.",
+            memory.history.size,
+        )
+        yield self._count(
+            "stalls",
+            "Bars shown as stalled, because their publisher broke its promise of news.",
+            memory.silence.stalls,
+        )
+        yield self._gauge(
+            "holes",
+            "Publishers of whose messages some are missing now; 0 when all is well.",
+            len(memory.holes),
+        )
+        yield self._counts(
+            "catch_ups",
+            "Times this node, cut off, read the stream: whole, or partial if some was gone.",
+            "result",
+            recovery.catch_ups,
+        )
+        yield self._count(
+            "repairs",
+            "Times this node read the stream for single messages that were missing.",
+            recovery.repairs,
+        )
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(f"progress_ws_{name}", text, labels=["node"])
