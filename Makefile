@@ -50,5 +50,6 @@ client:  ## build the browser modules from progress_ws/client/src
 lock:  ## take the newest allowed packages into tests/requirements.txt
 	deploy/lock.sh
 
-clean:  ## remove everything that these verbs made
+clean:  ## remove what these verbs made here; RabbitMQ 4 stays in ~/.cache/progress-ws/trixie
+	find progress_ws deploy tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .venv build dist *.egg-info tests/client/node_modules tests/bench/programs/node_modules .*_cache .hypothesis .coverage*

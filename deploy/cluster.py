@@ -20,7 +20,16 @@ HERE = Path(__file__).resolve().parent
 COMPOSE = ("docker", "compose", "-f", str(HERE / "compose.yaml"))
 NODES = 3
 PAGE_PORT = 8080
+AMQP_PORT = 5672
 MANAGEMENT_PORT = 15672
+OF_THE_CONTAINERS = """Once the containers are up:
+
+the page      http://127.0.0.1:8080/
+RabbitMQ      http://127.0.0.1:15672/  (user admin, password change-me-admin)
+workers       export PROGRESS_WS_AMQP_URL='amqp://worker:change-me-worker@127.0.0.1:5672/'
+
+Ctrl-C ends it all.
+"""
 LOOK_S = 1.0
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,6 +54,7 @@ def docker_works() -> bool:
 
 def compose() -> int:
     """Run the containers; at the end remove them and what they kept."""
+    print(OF_THE_CONTAINERS, flush=True)
     try:
         return subprocess.run([*COMPOSE, "up", "--build"], check=False).returncode
     finally:
@@ -76,7 +86,11 @@ def processes() -> int:
 
 def start(folder: Path, stack: ExitStack) -> tuple[dict[str, Process], str]:
     """Start the parts, each ended by `stack`; return them and what to tell about them."""
-    broker = RabbitMQ(folder / "rabbitmq", management_port=_preferred(MANAGEMENT_PORT))
+    broker = RabbitMQ(
+        folder / "rabbitmq",
+        port=_preferred(AMQP_PORT),
+        management_port=_preferred(MANAGEMENT_PORT),
+    )
     stack.callback(broker.close)
     broker.start()
     broker.wait_ready()
@@ -103,6 +117,7 @@ def start(folder: Path, stack: ExitStack) -> tuple[dict[str, Process], str]:
     addresses = [
         f"the page      {nginx.url}/",
         f"RabbitMQ      {broker.management.url}/  (user guest, password guest)",
+        f"workers       export PROGRESS_WS_AMQP_URL='{broker.amqp_url()}'",
         *(f"{node.name}        {node.url}/" for node in nodes),
         f"their logs    {folder}",
     ]

@@ -44,6 +44,7 @@ class RabbitMQ(Process):
 
     Args:
         folder: where it keeps everything; must not exist.
+        port: where it is to take AMQP.
         management_port: where its management API is to answer.
         installation: which RabbitMQ; by default the distribution's.
         beside: a broker that it may form a cluster with, sharing cookie and epmd.
@@ -53,13 +54,14 @@ class RabbitMQ(Process):
         self,
         folder: Path,
         *,
+        port: int | None = None,
         management_port: int | None = None,
         installation: Installation | None = None,
         beside: "RabbitMQ | None" = None,
     ) -> None:
         self.folder = folder
         self.installation = installation or Installation()
-        self.port = free_port()
+        self.port = port or free_port()
         self.management_port = management_port or free_port()
         self.name = f"progress-{self.port}@localhost"
         self.management = Management(f"http://127.0.0.1:{self.management_port}")
