@@ -14,7 +14,8 @@ from progress_ws.core.message import Message, Number
 LONG_AGO = float("-inf")
 
 _place, _size = attrgetter("place"), attrgetter("size")
-_SLACK = 32
+_SHORT = 32
+"""In a lane of so many, one that goes is taken out at once: to look for it costs next to nothing."""
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
@@ -96,7 +97,7 @@ _NONE: list[Entry] = []
 class Lane:
     """Entries of one session by rising place.
 
-    What is taken out amid the others is only marked, and swept when it is the most.
+    What is taken out of many is only marked, and swept when it is a third.
 
     Attributes:
         edge: up to this place messages are gone.
@@ -140,11 +141,14 @@ class Lane:
         return max((entry.place for entry in old), default=0)
 
     def take_out(self, entry: Entry) -> None:
-        """Mark an entry; wherever it stands."""
+        """Take out an entry; wherever it stands."""
+        if len(self.entries) <= _SHORT and not self._gone:
+            self.entries.remove(entry)
+            return
         entry.gone = True
         entry.aliases, entry.publisher = (), None  # it stays for a while
         self._gone += 1
-        if 2 * self._gone > len(self.entries) + _SLACK:
+        if 3 * self._gone > len(self.entries):
             self.entries = [each for each in self.entries if not each.gone]
             self._gone = 0
 

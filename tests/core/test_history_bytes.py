@@ -46,6 +46,13 @@ SHAPES: dict[str, Shape] = {
         "key": "k",
         "dedupe": f"dedupe-{n}",
     },
+    "bars": lambda n: {"sid": f"{n % 400:022}", "message": n, "id": f"{ID}-{n}", "key": "k"},
+    "a session of many bars": lambda n: {
+        "sid": SID,
+        "message": n,
+        "id": f"{ID}-{n}",
+        "key": f"k-{n % 1100}",
+    },
     "repetitions": lambda n: {
         "sid": f"{n // 9:022}",
         "message": 1,
@@ -104,6 +111,12 @@ FLOODS: dict[str, Shape] = {
     "names in one session": lambda n: {"sid": SID, "message": 1, "dedupe": f"d-{n}"},
     "one key": lambda n: {"sid": SID, "message": n, "id": f"{ID}-{n}", "key": "k"},
     "keys": lambda n: {"sid": SID, "message": n, "id": f"{ID}-{n}", "key": f"k-{n}"},
+    "bars behind an older one": lambda n: {
+        "sid": f"{n % 150 if n > 1 else 150:022}",
+        "message": n,
+        "id": f"{ID}-{n}",
+        "key": "k",
+    },
     "unnumbered": lambda n: {"sid": SID, "message": n},
     "repetitions": lambda n: {
         "sid": f"{n // 9:022}",
