@@ -7,7 +7,7 @@ objects that have long left the processor's caches when they go.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import accumulate, islice, takewhile
 
 from progress_ws.core import codec
@@ -145,6 +145,11 @@ class Journal:
         return Entry(
             page.text(n), page.publisher, page.first + n, place, page.arrived_s, page.sizes[n]
         )
+
+    def seen(self, place: int, positions: Mapping[str, int]) -> int:
+        """Return up to which place of this one's page the positions cover everything."""
+        page = self._pages[place // PLACES]
+        return min(page.place + positions.get(page.publisher, 0) - page.first, page.last)
 
     def measure(self, places: Sequence[int]) -> int:
         """Return the bytes that some messages take."""
@@ -287,9 +292,19 @@ class JournalLane:
             self.edge = gone[-1]
         return Gone(count, 0, newest, edge=self.edge)
 
-    def after(self, place: int) -> Iterator[Entry]:
-        """Give those beyond a place; not to be used across a change."""
-        return map(self._journal.entry, self.places[bisect_right(self.places, place) :])
+    def after(self, place: int, positions: Mapping[str, int]) -> Iterator[Entry]:
+        """Give those beyond a place and beyond the positions; not to be used across a change.
+
+        What is covered is leapt over a page at a time: it may be nearly all there is.
+        """
+        places, n = self.places, bisect_right(self.places, place)
+        while n < len(places):
+            place = places[n]
+            if (seen := self._journal.seen(place, positions)) >= place:
+                n = bisect_right(places, seen, n + 1, min(n + 1 + seen - place, len(places)))
+            else:
+                yield self._journal.entry(place)
+                n += 1
 
     def __contains__(self, place: int) -> bool:
         n = bisect_left(self.places, place)

@@ -1,7 +1,7 @@
 """Retained messages in the order of their places, of which any may be taken out at any time."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from operator import attrgetter
 from typing import NamedTuple
@@ -12,10 +12,12 @@ from progress_ws.core import codec
 from progress_ws.core.message import Message, Number
 
 LONG_AGO = float("-inf")
+NOWHERE: Mapping[str, int] = {}
+"""The positions of a browser that has seen nothing."""
 
 _place, _size = attrgetter("place"), attrgetter("size")
 _SHORT = 32
-"""In a lane of so many, one that goes is taken out at once: to look for it costs next to nothing."""
+"""In a lane of so many, one that goes is taken out at once: to look for it costs little."""
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
@@ -61,7 +63,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         """Its id, taken apart; None for an unnumbered one."""
         return None if self.publisher is None else Number(self.publisher, self.seq)
 
-    def is_covered(self, positions: dict[str, int]) -> bool:
+    def is_covered(self, positions: Mapping[str, int]) -> bool:
         """Tell whether a browser at these positions has seen it, under any of its names."""
         if self.publisher is None:
             return False
@@ -174,8 +176,11 @@ class Lane:
         self.edge = max(self.edge, edge)
         return Gone(len(dropped), sum(map(_size, dropped)), newest, edge, unsure_s, dropped)
 
-    def after(self, place: int) -> Iterator[Entry]:
-        """Give those beyond a place; not to be used across a change."""
+    def after(self, place: int, positions: Mapping[str, int]) -> Iterator[Entry]:
+        """Give those beyond a place and beyond the positions; not to be used across a change."""
         entries = self.entries
         start = bisect_right(entries, place, key=_place)
-        return (entries[i] for i in range(start, len(entries)) if not entries[i].gone)
+        for i in range(start, len(entries)):
+            entry = entries[i]
+            if not (entry.gone or (positions and entry.is_covered(positions))):
+                yield entry

@@ -71,14 +71,16 @@ class Replay:
             self.lost = True
         self._edges = edges
         taken: list[Update] = []
-        for entry in session.after(self._cursor) if session is not None else ():
-            if room <= 0 or not (self._is_live or entry.place <= self._latest):
-                return taken
-            self._cursor = entry.place
-            if entry.is_covered(self._positions) or (message := entry.message) is None:
-                continue
-            taken.append(update_of(message, replay=True))
-            room -= len(message.message) + FRAME_OVERHEAD_BYTES
+        if session is not None:
+            for entry in session.after(self._cursor, self._positions):
+                if room <= 0 or not (self._is_live or entry.place <= self._latest):
+                    return taken
+                self._cursor = entry.place
+                if (message := entry.message) is None:
+                    continue
+                taken.append(update_of(message, replay=True))
+                room -= len(message.message) + FRAME_OVERHEAD_BYTES
+            self._cursor = max(self._cursor, session.latest)  # the last ones may be covered
         if self._latest > max(self._cursor, *edges):  # it came, and was never retained
             self.lost = True
             self._edges = self._latest, self._latest, self._latest

@@ -1,12 +1,12 @@
 """What is retained of one sid, and the sessions in the order in which they have to give way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush, heapreplace, merge
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from progress_ws.core.journal import Journal, JournalLane
-from progress_ws.core.lanes import Entry, Gone, Lane
+from progress_ws.core.lanes import NOWHERE, Entry, Gone, Lane
 from progress_ws.core.message import Message
 
 EVICTED_MAX = 16
@@ -81,10 +81,13 @@ class Session:
             self.unnumbered = self.unnumbered or {}
             self.unnumbered.setdefault(bytes(message.message), []).append(entry)
 
-    def after(self, place: int) -> Iterator[Entry]:
-        """Give its entries beyond a place, in order; not to be used across a change."""
+    def after(self, place: int, positions: Mapping[str, int] = NOWHERE) -> Iterator[Entry]:
+        """Give its entries beyond a place, in order; not to be used across a change.
+
+        Only those that a browser at these positions has not seen.
+        """
         lanes = (self.journaled, self.ordinary, self.finals)
-        return merge(*(lane.after(place) for lane in lanes), key=_place)
+        return merge(*(lane.after(place, positions) for lane in lanes), key=_place)
 
     def measure(self) -> int:
         """Return the bytes of all of it."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from progress_ws.core.history import History
+from progress_ws.core.journal import Journal
 from progress_ws.core.message import Message, Number
 from progress_ws.core.series import Series, decode_series
 from tests.core.making import SID, message
@@ -83,6 +84,41 @@ def test_single_messages_and_series_stay_in_the_order_in_which_they_came(store: 
     (*_, last) = session.after(0)
     assert [entry.place for entry in session.after(last.place - 1)] == [last.place]
     assert session.latest == last.place
+
+
+def test_what_lies_beyond_positions_is_told_whatever_it_came_in(store: Store) -> None:
+    for n in range(1, 5):
+        store.add(SID, SID, OTHER, SID)
+        store.add(SID, OTHER, publisher="q")
+        store.add_single(f"r-{n}")
+        store.add_single(f"r-{n + 4}", sid=OTHER)
+    session = store.history.session(SID)
+    assert session is not None
+    everything = [*session.after(0)]
+    for positions in (
+        {"p": seq, "q": seq // 2, "r": seq // 4, "x": 9} for seq in range(store.seqs["p"] + 2)
+    ):
+        for place in (0, everything[5].place, everything[-1].place):
+            assert [entry.number for entry in session.after(place, positions)] == [
+                entry.number
+                for entry in everything
+                if entry.place > place and not entry.is_covered(positions)
+            ]
+
+
+def test_what_a_browser_has_seen_is_not_even_looked_at(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resume at the end of a busy session may have very much behind it."""
+    for _ in range(3):
+        store.add(*[SID] * 1000)
+    made: list[int] = []
+    make = Journal.entry
+    monkeypatch.setattr(Journal, "entry", lambda *args: made.append(args[1]) or make(*args))
+    session = store.history.session(SID)
+    assert session is not None
+    (last,) = session.after(0, {"p": 2999})
+    assert (last.number, made) == (Number("p", 3000), [last.place])
 
 
 def test_nothing_is_retained_beyond_the_age(store: Store) -> None:

@@ -45,6 +45,16 @@ def test_it_gives_what_lies_beyond_the_position_oldest_first(store: Store) -> No
     assert seqs(store.replay(p=5)) == []
 
 
+def test_that_the_position_covers_the_latest_is_no_loss(store: Store) -> None:
+    for seq in range(1, 6):
+        store.add(seq)
+    replay = store.replay(p=5)
+    assert (seqs(replay), replay.lost) == ([], False)
+    store.add(6)
+    replay.await_latest()
+    assert (seqs(replay), replay.lost) == ([6], False)
+
+
 def test_it_marks_what_it_gives(store: Store) -> None:
     store.add(1)
     assert all(update.replay for update in store.replay().take(ALL))
