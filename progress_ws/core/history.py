@@ -27,6 +27,7 @@ from progress_ws.core import codec
 from progress_ws.core.journal import Journal, JournalLane
 from progress_ws.core.lanes import LONG_AGO, Entry, Lane
 from progress_ws.core.message import Message, Number, supersedes
+from progress_ws.core.newest import Newest
 from progress_ws.core.series import Series
 from progress_ws.core.session import AnyLane, Queue, Session
 
@@ -59,6 +60,7 @@ class History:
         self._journaled: Queue[JournalLane] = Queue(attrgetter("journaled"))
         self._ordinary: Queue[Lane] = Queue(attrgetter("ordinary"))
         self._finals: Queue[Lane] = Queue(attrgetter("finals"))
+        self._newest = Newest()  # of use only while it is off
         self._count = 0
         self._buffer = bytearray()
         self._unsure_s = LONG_AGO
@@ -106,7 +108,7 @@ class History:
             return True
         session = self._sessions.get(message.sid)
         if session is None:
-            return True
+            return self.is_on or self._newest.admits(message, now_s=self._clock())
         if message.dedupe is not None and (first := session.names.get(message.dedupe)) is not None:
             if number is not None and len(first.aliases) < ALIASES_MAX:
                 first.aliases += (number,)
@@ -124,6 +126,9 @@ class History:
         """
         self.latest = place = self.latest + 1
         if not self.is_on:
+            if message.key is not None:
+                size = measure(message)
+                self._newest.note(message, number=number, arrived_s=arrived_s, size=size)
             return place
         session = self._sessions.get(message.sid) or self._begin(message.sid)
         lane = session.ordinary
@@ -177,7 +182,9 @@ class History:
         self._trim(grown)
 
     def current(self, sid: str, key: str) -> Entry | None:
-        """Return the message of a key, if it is retained."""
+        """Return the message of a key, if it is retained; with history off, if it is known."""
+        if not self.is_on:
+            return self._newest.get(sid, key, now_s=self._clock())
         session = self._sessions.get(sid)
         return None if session is None else session.keys.get(key)
 
@@ -197,7 +204,9 @@ class History:
 
     def expire(self) -> None:
         """Drop what is too old."""
-        horizon_s = self._clock() - self.max_age_s
+        now_s = self._clock()
+        self._newest.expire(now_s=now_s)
+        horizon_s = now_s - self.max_age_s
         self._clear(self._journal.last_before(horizon_s))
         for queue in (self._ordinary, self._finals):
             while (found := queue.first()) is not None:

@@ -13,6 +13,7 @@ from progress_ws.core.holes import HOLES_MAX, Holes
 from progress_ws.core.hub import Hub
 from progress_ws.core.lanes import LONG_AGO
 from progress_ws.core.message import Message, Number, Numbered
+from progress_ws.core.newest import KEPT_S
 from progress_ws.core.numbers import Numbers
 from progress_ws.core.replay import Replay
 from progress_ws.core.series import Series
@@ -21,8 +22,6 @@ from progress_ws.core.silence import Silence, Stall
 MARGIN_S = 60.0
 """How much earlier than the newest id of a position a node must have begun to hear everything: of
 two publishers one may be ahead on one node and behind on another."""
-LONGEST_SILENCE_S = 300.0
-"""Where there is no history, whose time a promise of news cannot exceed."""
 SKEW_S = 1.0
 """By so much a message may come to the stream later than to a node."""
 
@@ -58,7 +57,7 @@ class Memory:
         self.holes = Holes()
         self.watches_holes = False
         """Whether a hole can be repaired; where it cannot, nothing is held back."""
-        self.longest_silence_s = history.max_age_s if history.is_on else LONGEST_SILENCE_S
+        self.longest_silence_s = history.max_age_s if history.is_on else KEPT_S
         self.silence = Silence(longest_s=self.longest_silence_s, clock=clock)
         self.margin_s = margin_s
         self.repeated = self.stale = self.lost = 0

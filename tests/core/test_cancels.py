@@ -30,9 +30,9 @@ RUNNING = {"kind": "progress", "state": "running", "cancellable": True}
 class Node:
     """A node that knows of another one, which publishes as `node-p`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int = 2**20) -> None:
         self.now_s = 1000.0
-        history = History(max_age_s=300, max_bytes=2**20, clock=lambda: self.now_s)
+        history = History(max_age_s=300, max_bytes=max_bytes, clock=lambda: self.now_s)
         self.memory = Memory(history, Hub(), clock=lambda: self.now_s)
         self.memory.begins()
         cluster = Cluster(instance="me", clock=lambda: self.now_s)
@@ -81,6 +81,17 @@ def test_the_publisher_of_the_newest_message_is_asked(node: Node, value: Any) ->
     node.publish(RUNNING, publisher="earlier")
     node.publish(value)
     assert node.route() == Route("worker", is_sure=value == RUNNING)
+
+
+def test_the_publisher_is_asked_without_history_as_well() -> None:
+    node = Node(max_bytes=0)
+    node.publish()
+    assert node.route() == Route("worker", is_sure=True)
+    node.publish(publisher="node-p")
+    assert node.route() == Route(None, is_sure=True)
+    node.publish(final=True)
+    assert isinstance(node.route(), Nobody)
+    assert isinstance(node.route("another"), Nobody)
 
 
 def test_for_what_came_in_over_http_all_nodes_are_asked(node: Node) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from progress_ws.core import newest
 from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster
 from progress_ws.core.history import History
@@ -157,3 +158,16 @@ def test_no_flood_takes_more_than_the_bound(flood: str, at_once: int) -> None:
     taken = fill(history, FLOODS[flood], 5_000, at_once=at_once)
     assert history.size <= bound
     assert taken < bound * 1.5
+
+
+@pytest.mark.parametrize("shape", ["a session each, with everything", "bars", "keys"])
+def test_turned_off_it_knows_no_more_keys_than_there_is_room_for(
+    shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 200_000
+    monkeypatch.setattr(newest, "KEPT_BYTES", bound)
+    history = History(max_age_s=0, max_bytes=0, clock=lambda: 0.0)
+    taken = fill(history, (SHAPES | FLOODS)[shape], COUNT)
+    assert len(history._newest) > 50
+    assert taken < bound * 1.5
+    assert (len(history), history.sessions, history.size) == (0, 0, 0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from progress_ws.core import holes
+from progress_ws.core import holes, newest
 from progress_ws.core.history import History
 from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
@@ -173,7 +173,63 @@ def test_a_position_of_nobody_known_is_no_position_to_be_sure_of() -> None:
     assert node.memory.recovered(SID, {}) is None
 
 
-@pytest.mark.parametrize("limits", [{"max_bytes": 0}, {"max_age_s": 0}])
+OFF = pytest.mark.parametrize("limits", [{"max_bytes": 0}, {"max_age_s": 0}])
+
+
+@OFF
+def test_without_history_runs_and_final_messages_are_kept_apart(limits: dict[str, int]) -> None:
+    node = Node(**limits)
+    said: list[dict[str, Any]] = [
+        {"key": "k", "run": "2"},
+        {"key": "k", "run": "1", "final": True},
+        {"key": "k", "run": "2", "final": True},
+        {"key": "k", "run": "2"},
+        {"key": "other", "run": "1"},
+        {},
+        {"key": "k", "run": "3"},
+        {"key": "k"},
+    ]
+    seen: list[str] = []
+    for seq, fields in enumerate(said, 1):
+        node.receive(seq, **fields)
+        seen += read(node.mine)
+    assert seen == ["p-1", "p-3", "p-5", "p-6", "p-7", "p-8"]
+    assert node.memory.stale == 2
+    node.receive(9, key="k", run="1", sid=OTHER)
+    assert read(node.other) == ["p-9"]
+
+
+@OFF
+def test_without_history_a_key_is_known_for_as_long_as_it_may_be_silent(
+    limits: dict[str, int],
+) -> None:
+    node = Node(**limits)
+    node.receive(1, key="k", run="2", final=True)
+    node.now_s += node.memory.longest_silence_s
+    assert node.memory.history.current(SID, "k") is not None
+    read(node.mine)
+    node.receive(2, key="k", run="1")
+    node.now_s += 1
+    assert node.memory.history.current(SID, "k") is None
+    node.receive(3, key="k", run="1")
+    assert read(node.mine) == ["p-3"]
+    node.now_s += node.memory.longest_silence_s + 1
+    node.memory.history.expire()
+    assert len(node.memory.history._newest) == 0
+
+
+def test_without_history_the_key_goes_first_that_was_heard_of_least_recently(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(newest, "KEPT_BYTES", 1500)
+    node = Node(max_bytes=0)
+    for seq, key in enumerate("abac", 1):
+        node.receive(seq, key=key, run="2")
+    known = [key for key in "abc" if node.memory.history.current(SID, key) is not None]
+    assert known == ["a", "c"]
+
+
+@OFF
 def test_without_history_nothing_is_sure(limits: dict[str, int]) -> None:
     node = Node(**limits)
     node.receive(1)

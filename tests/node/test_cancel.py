@@ -82,6 +82,24 @@ async def test_a_worker_over_http_is_told_with_its_next_answer_once(node: LiveNo
     assert await node.metric("cancels_total", result="taken") == 1
 
 
+async def test_without_history_it_is_the_same(broker_url: str | None, start: Start) -> None:
+    node = await start(amqp_url=broker_url, history_seconds=0)
+    async with node.tab() as browser:
+        await wanted(node, browser.sid, run="2")
+        await browser.frame()
+        await cancel(browser, browser.sid)
+        await kept(node)
+        assert await wanted(node, browser.sid, run="2") == ["report"]
+        await wanted(node, browser.sid, run="2", final=True)
+        await wanted(node, browser.sid, run="2")
+        assert [(await browser.frame()).get("final") for _ in range(2)] == [None, True]
+        assert await is_refused(browser, browser.sid)
+        status, _ = await over_http(node, browser.sid, {"key": "report"})
+        assert status == 404
+        async with node.tab(sid=browser.sid) as later:
+            assert await still_serves(later), "nothing is replayed"
+
+
 async def test_one_answer_names_all_keys_that_are_to_stop(node: LiveNode) -> None:
     async with node.tab() as browser:
         batch = [{"sid": browser.sid, "message": RUNNING, "key": key} for key in "abc"]
