@@ -11,7 +11,7 @@ from progress_ws.core.cancels import CANCEL, TAKEN, CancelRequest, Cancels, Take
 from progress_ws.core.cluster import Cluster, Heartbeat
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message, Number, Numbered, is_number, parse_id
-from progress_ws.core.series import Series, decode_series
+from progress_ws.core.series import decode_series
 from progress_ws.errors import InvalidMessage
 
 OWN_TYPES = "progress-ws."
@@ -90,15 +90,18 @@ class Intake:
             self._hear(delivery)
         elif self.hold is not None:
             self.hold(delivery)
-        elif (series := self._read_series(delivery)) is not None:
-            self.received += len(series.messages)
-            self._memory.receive_series(series)
-        else:
+        elif not self.take_series(delivery):
             self._memory.receive_all(self.read(delivery))
 
-    def _read_series(self, delivery: Delivery) -> Series | None:
+    def take_series(self, delivery: Delivery) -> bool:
+        """Take a live delivery at once if it is a series; False: it is not, and has to be read."""
         limit = self._max_message_bytes
-        return decode_series(delivery.body, known=self._memory.sids, max_message_bytes=limit)
+        series = decode_series(delivery.body, known=self._memory.sids, max_message_bytes=limit)
+        if series is None:
+            return False
+        self.received += len(series.messages)
+        self._memory.receive_series(series)
+        return True
 
     def read(self, delivery: Delivery, *, live: bool = True) -> list[Numbered | Message]:
         """Give what a delivery carries: what has a number, and messages that have none.

@@ -1,6 +1,7 @@
 """Catching up from the stream, and repairing from it: plain cases."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.intake import HEARTBEAT, Delivery, Intake
 from progress_ws.core.memory import Memory
 from progress_ws.core.message import Message
-from progress_ws.core.recall import Catchup, Repair
+from progress_ws.core.recall import DELIVERY_BYTES, Catchup, Repair
 from tests.core.making import SID, body
 
 
@@ -123,7 +124,7 @@ def test_another_nodes_heartbeat_is_not_the_end(node: Node) -> None:
 def test_past_its_bound_what_waits_is_read_from_the_stream_instead(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("progress_ws.core.recall.HELD_BYTES", 100)
+    monkeypatch.setattr("progress_ws.core.recall.HELD_BYTES", 1000)
     catchup = node.subscribe()
     node.beat()
     for seq in range(1, 6):
@@ -132,6 +133,44 @@ def test_past_its_bound_what_waits_is_read_from_the_stream_instead(
     node.beat()
     node.catch_up(catchup, since_s=0)
     assert node.values == [1, 2, 3, 4, 5]
+
+
+def test_what_waits_is_counted_with_what_each_delivery_takes(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 400_000
+    monkeypatch.setattr("progress_ws.core.recall.HELD_BYTES", bound)
+    catchup = node.subscribe()
+    tracemalloc.start()
+    for seq in range(1, 3000):
+        # As it comes off the wire: nothing of it is shared.
+        made = Delivery(body(1, id=f"p-{seq}"), b"message".decode(), f"p-{seq}", float(seq))
+        node.intake.deliver(made)
+        if catchup._held_bytes + DELIVERY_BYTES + 100 > bound:
+            break
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.8 < catchup._held_bytes / taken < 1.2
+    assert catchup._held_bytes > bound * 0.9
+
+
+def test_a_series_that_waited_is_taken_in_one_piece(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.happen(numbered(1))
+    node.happen(numbered(2), is_heard=False)
+    catchup = node.subscribe()
+    members = [{"sid": SID, "message": seq, "id": f"p-{seq}", "ts": 1.5} for seq in range(3, 9)]
+    node.happen(Delivery(json.dumps(members[:3]).encode()))
+    node.beat()
+    node.happen(Delivery(json.dumps(members[3:]).encode()))
+    taken: list[int] = []
+    monkeypatch.setattr(
+        node.memory, "receive_series", lambda series: taken.append(len(series.messages))
+    )
+    node.catch_up(catchup, since_s=0)
+    assert node.values == [1, 2, 3, 4, 5]
+    assert taken == [3, 3]
 
 
 def test_given_up_it_goes_on_with_what_waited_and_says_so(node: Node) -> None:
