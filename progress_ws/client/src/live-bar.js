@@ -24,7 +24,7 @@ export const isFinal = (state) => STATES.indexOf(state) > 1;
  */
 export function take(bars, { key = "", run, ts, message, silent_s }, now = seconds()) {
   const newest = bars.get(key);
-  const before = run === newest?.run ? newest : undefined;
+  const before = run === newest?.run && newest;
   if (silent_s && newest && !isFinal(newest.state)) {
     newest.state = "stalled";
     newest._silent = now - silent_s;
@@ -40,7 +40,7 @@ export function take(bars, { key = "", run, ts, message, silent_s }, now = secon
   }
   for (const name of NUMBERS) {
     const value = message[name];
-    if (Number.isFinite(value) && value >= 0 && value < LARGEST) bar[name] = value;
+    if (typeof value === "number" && value >= 0 && value < LARGEST) bar[name] = value;
   }
   if (bar.parent === key) bar.parent = undefined;
   if (bar.unit === "%") bar.total ??= 100;

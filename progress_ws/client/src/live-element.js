@@ -138,7 +138,7 @@ export class ProgressLive extends (globalThis.HTMLElement ?? Object) {
     Object.assign(row.lastChild, {
       ariaLabel: `${say("cancel")} ${said.label}${told && `: ${said.cancel}`}`,
       // Not `disabled`: a button that is loses the focus, and whoever has it their place.
-      ariaDisabled: `${wish === "cancelling"}`,
+      ariaDisabled: wish === "cancelling",
       onclick: () => wish === "cancelling" || this.cancel(),
     });
 
