@@ -41,7 +41,8 @@ function shown({ node, connections }) {
   element.classList.toggle("is-here", isHere);
   element.querySelector("bdi").textContent = node;
   element.querySelector(".here").hidden = !isHere;
-  const count = connections === undefined ? "" : `${connections} ${connections === 1 ? "connection" : "connections"}`;
+  const held = isHere ? Math.max(connections, 1) : connections; // what nodes tell each other is some seconds old
+  const count = connections === undefined ? "" : `${held} ${held === 1 ? "connection" : "connections"}`;
   element.querySelector(".count").textContent = count;
   element.querySelector(".chips").replaceChildren(...jobsOf(node).map(chip));
   return element;
