@@ -16,6 +16,7 @@ from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, HUB, MEMORY, SENDE
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
+_VERSION = version("progress-ws")  # read once: it stands in a file
 _CLOSE = {"Connection": "close"}
 _TOO_LARGE = ("too_large", "too_many")
 
@@ -95,7 +96,7 @@ async def get_cluster(request: web.Request) -> web.StreamResponse:
     app = request.app
     own = {
         "node": app[SETTINGS].node,
-        "version": version("progress-ws"),
+        "version": _VERSION,
         "connections": len(app[SOCKETS]),
         "sessions": app[HUB].sessions,
     }
