@@ -219,6 +219,7 @@ async def test_a_job_is_cancelled_with_a_button(page: "Page", long_job: "Locator
     assert await long_job.get_by_role("button").count() == 0
 
 
+@pytest.mark.slow  # as tests/browser/test_jobs.py and test_attempts.py have it, too
 async def test_a_killed_worker_is_missed_and_another_may_try(
     page: "Page", long_job: "Locator"
 ) -> None:

@@ -182,6 +182,7 @@ async def test_a_misspelt_variable_is_told(node_process: StartProcess) -> None:
     assert "SECRET" not in node.output
 
 
+@pytest.mark.slow
 @pytest.mark.broker
 async def test_the_lines_of_workers_can_be_told_apart(
     rabbitmq: RabbitMQ, vhost: str, node_process: StartProcess
