@@ -108,15 +108,18 @@ class History:
             return True
         session = self._sessions.get(message.sid)
         if session is None:
-            return self.is_on or self._newest.admits(message, now_s=self._clock())
-        if message.dedupe is not None and (first := session.names.get(message.dedupe)) is not None:
+            current = None if message.key is None else self.current(message.sid, message.key)
+        elif (
+            message.dedupe is not None and (first := session.names.get(message.dedupe)) is not None
+        ):
             if number is not None and len(first.aliases) < ALIASES_MAX:
                 first.aliases += (number,)
                 first.size += ALIAS_BYTES
                 self._resize(session, ALIAS_BYTES)
                 self._trim([session])
             return False
-        current = session.keys.get(message.key) if message.key is not None else None
+        else:
+            current = session.keys.get(message.key) if message.key is not None else None
         return current is None or current.message is None or supersedes(message, current.message)
 
     def add(self, message: Message, *, number: Number | None, arrived_s: float) -> int:
@@ -127,8 +130,8 @@ class History:
         self.latest = place = self.latest + 1
         if not self.is_on:
             if message.key is not None:
-                size = measure(message)
-                self._newest.note(message, number=number, arrived_s=arrived_s, size=size)
+                entry = _whole(message, number, place, arrived_s)
+                self._newest.note((message.sid, message.key), entry)
             return place
         session = self._sessions.get(message.sid) or self._begin(message.sid)
         lane = session.ordinary
@@ -138,9 +141,8 @@ class History:
             size = TEXT_BYTES + len(text)
             entry = Entry(text, number.publisher, number.seq, place, arrived_s, size)
         else:
-            size = measure(message)
-            publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
-            entry = Entry(message, publisher, seq, place, arrived_s, size)
+            entry = _whole(message, number, place, arrived_s)
+            size = entry.size
             if message.key is not None and (older := session.keys.get(message.key)) is not None:
                 self._replace(session, older)
             session.name(entry, message)
@@ -322,6 +324,12 @@ class History:
 def _some(oldest: int, latest: int) -> int:
     """Return up to which place to let go of what begins and ends at these."""
     return oldest + (latest - oldest) // AT_ONCE
+
+
+def _whole(message: Message, number: Number | None, place: int, arrived_s: float) -> Entry:
+    """Make the entry of a message in which something may have to be looked up."""
+    publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
+    return Entry(message, publisher, seq, place, arrived_s, measure(message))
 
 
 def measure(message: Message) -> int:

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 
 from progress_ws.core.lanes import Entry
-from progress_ws.core.message import Message, Number, supersedes
 
 KEPT_S = 300.0
 """So long a key is known that is not heard of; no promise of news counts for longer."""
@@ -30,26 +29,12 @@ class Newest:
         entry = self._entries.get((sid, key))
         return None if entry is None or entry.arrived_s < now_s - KEPT_S else entry
 
-    def admits(self, message: Message, *, now_s: float) -> bool:
-        """Tell whether a message is news; not if a later run of its key began, or its own ended."""
-        if message.key is None:
-            return True
-        entry = self.get(message.sid, message.key, now_s=now_s)
-        current = None if entry is None else entry.message
-        return current is None or supersedes(message, current)
-
-    def note(self, message: Message, *, number: Number | None, arrived_s: float, size: int) -> None:
-        """Know a message of a key that is news, in the place of the older one.
-
-        `size`: its measured bytes.
-        """
-        assert message.key is not None
-        slot = message.sid, message.key
+    def note(self, slot: tuple[str, str], entry: Entry) -> None:
+        """Know the message of a sid and a key that is news, in the place of the older one."""
         if slot in self._entries:
             self._forget(slot)
-        publisher, seq = (None, 0) if number is None else (number.publisher, number.seq)
-        self._entries[slot] = Entry(message, publisher, seq, 0, arrived_s, size)
-        self._size += size
+        self._entries[slot] = entry
+        self._size += entry.size
         while self._size > KEPT_BYTES:
             self._forget(next(iter(self._entries)))
 
