@@ -33,6 +33,12 @@ def check_node_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def reachable(host: str, port: int) -> str:
+    """Return the URL at which somebody on this host reaches who listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def censored(url: str) -> str:
     """Show a URL without user and password, even where a stray `/`, `#` or `?` spoils its parts."""
     before, at, place = url.rpartition("@")

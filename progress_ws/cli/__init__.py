@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-class _Command(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     """A command's own parser: what it does not know it says itself, with its own usage."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Live progress for web applications that run on more than one server.",
     )
     parser.add_argument("--version", action="version", version=version("progress-ws"))
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_CommandParser)
     for command in (serve, send, watch, run, doctor):
         command.add_to(commands)
     return parser

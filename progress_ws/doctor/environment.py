@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
 from progress_ws.broker.rights import Role
-from progress_ws.broker.urls import censored, check_node_url
+from progress_ws.broker.urls import censored, check_node_url, reachable
 from progress_ws.core.message import SID_RULE, is_sid
 from progress_ws.doctor.findings import Finding, ok, problem, told, unchecked
 from progress_ws.errors import SettingsError
@@ -22,7 +22,6 @@ WHO = {
     Role.WORKER: "of a publisher that can be cancelled",
     Role.NODE: "of a node",
 }
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +54,7 @@ def read(environ: Mapping[str, str], role: Role | None) -> tuple[Environment, li
     found = [*_unknown(given), *wrong, *wrong_url]
     is_guess = role is Role.NODE and URL not in given
     if is_guess:
-        host = EVERYWHERE.get(settings.host, settings.host)
-        node_url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+        node_url = reachable(settings.host, settings.port)
     if role is not Role.NODE and not {AMQP_URL, URL} & given.keys():
         found.append(_nowhere())
     if not found:

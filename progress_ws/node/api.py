@@ -1,8 +1,7 @@
 """The HTTP API: publishing, minting sids, and who is there."""
 
 import hmac
-from importlib.metadata import version
-from operator import itemgetter
+from operator import attrgetter
 
 import msgspec
 from aiohttp import hdrs, web
@@ -12,11 +11,19 @@ from progress_ws.core import codec
 from progress_ws.core.message import KEY_MAX_CHARS, SID_RULE, Key, is_sid, new_sid
 from progress_ws.errors import InvalidMessage, PublishError
 from progress_ws.node.bodies import BODY_MAX_BYTES, BODY_STALL_S, NoRoom
-from progress_ws.node.keys import BODIES, CANCELLER, CLUSTER, HUB, MEMORY, SENDER, SETTINGS, SOCKETS
+from progress_ws.node.keys import (
+    BODIES,
+    CANCELLER,
+    CLUSTER,
+    MEMORY,
+    PULSE,
+    SENDER,
+    SETTINGS,
+    SOCKETS,
+)
 from progress_ws.node.problems import problem
 
 RETRY_AFTER_S = "2"
-_VERSION = version("progress-ws")  # read once: it stands in a file
 _CLOSE = {"Connection": "close"}
 _TOO_LARGE = ("too_large", "too_many")
 
@@ -93,30 +100,24 @@ async def get_cluster(request: web.Request) -> web.StreamResponse:
 
     The others as they were heard last; this one as it is now, also while it hears nobody.
     """
-    app = request.app
-    own = {
-        "node": app[SETTINGS].node,
-        "version": _VERSION,
-        "connections": len(app[SOCKETS]),
-        "sessions": app[HUB].sessions,
-    }
-    others = [
+    cluster, own = request.app[CLUSTER], request.app[PULSE].now()
+    others = [beat for beat in cluster.nodes() if not cluster.is_own(beat)]
+    beats = sorted([own, *others], key=attrgetter("node"))
+    nodes = [
         {
             "node": beat.node,
             "version": beat.version,
             "connections": beat.connections,
             "sessions": beat.sessions,
         }
-        for beat in app[CLUSTER].nodes()
-        if not app[CLUSTER].is_own(beat)
+        for beat in beats
     ]
-    nodes = sorted([own, *others], key=itemgetter("node"))
     totals = {
-        "nodes": len(nodes),
-        "connections": sum(map(itemgetter("connections"), nodes)),
-        "sessions": sum(map(itemgetter("sessions"), nodes)),
+        "nodes": len(beats),
+        "connections": sum(beat.connections for beat in beats),
+        "sessions": sum(beat.sessions for beat in beats),
     }
-    return _json({"node": own["node"], "nodes": nodes, "totals": totals})
+    return _json({"node": own.node, "nodes": nodes, "totals": totals})
 
 
 async def _read(request: web.Request) -> bytes | web.Response:

@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.RECOVERY] = parts.recovery
     app[keys.CLUSTER] = parts.cluster
     app[keys.SENDER] = parts.sender
+    app[keys.PULSE] = parts.pulse
     app[keys.CANCELLER] = parts.canceller
     app[keys.ORIGINS] = parts.origins
     app[keys.SOCKETS] = parts.sockets

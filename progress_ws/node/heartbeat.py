@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import msgspec
 import structlog
 
 from progress_ws.broker.seam import NOT_YET, Feed, LinkLost, Unroutable
@@ -74,6 +75,19 @@ class Pulse:
             if self._beat is not None:
                 self._beat.cancel()
 
+    def now(self) -> Heartbeat:
+        """Return what this node says of itself, as it is now."""
+        return Heartbeat(
+            node=self._node,
+            instance=self._instance,
+            version=self._version,
+            connections=len(self._sockets),
+            sessions=self._hub.sessions,
+            subscription=self._feed.reconnects,
+            beat=self.beat,
+            publisher=self._sender.publisher,
+        )
+
     def nudge(self) -> None:
         """Send the next heartbeat now."""
         self._nudged.set()
@@ -97,20 +111,8 @@ class Pulse:
     def _encoded(self, *, leaving: bool = False) -> bytes:
         self.beat += 1
         self._cluster.sent(self.beat)
-        return codec.encode(
-            Heartbeat(
-                node=self._node,
-                instance=self._instance,
-                version=self._version,
-                connections=len(self._sockets),
-                sessions=self._hub.sessions,
-                subscription=self._feed.reconnects,
-                beat=self.beat,
-                leaving=leaving,
-                last=self._memory.fallen_silent(),
-                publisher=self._sender.publisher,
-            )
-        )
+        last = self._memory.fallen_silent()
+        return codec.encode(msgspec.structs.replace(self.now(), leaving=leaving, last=last))
 
     def _tell_trouble(self) -> None:
         """Log what keeps this node from its broker once, and when it is over."""

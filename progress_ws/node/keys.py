@@ -8,6 +8,7 @@ from progress_ws.core.hub import Hub
 from progress_ws.core.memory import Memory
 from progress_ws.node.bodies import Bodies
 from progress_ws.node.cancels import Canceller
+from progress_ws.node.heartbeat import Pulse
 from progress_ws.node.metrics import Metrics
 from progress_ws.node.online import Sockets
 from progress_ws.node.origins import Origins
@@ -24,6 +25,7 @@ MEMORY = web.AppKey("memory", Memory)
 CLUSTER = web.AppKey("cluster", Cluster)
 CANCELLER = web.AppKey("canceller", Canceller)
 SENDER = web.AppKey("sender", Sender)
+PULSE = web.AppKey("pulse", Pulse)
 ORIGINS = web.AppKey("origins", Origins)
 SOCKETS = web.AppKey("sockets", Sockets)
 BODIES = web.AppKey("bodies", Bodies)

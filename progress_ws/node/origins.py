@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import hdrs, web
 
+from progress_ws.node.settings import DEFAULT_PORTS
+
 log = structlog.get_logger(__name__)
 
 TOLD_MAX = 100
 """So many refused origins are logged, each once; what comes after them is counted only."""
 TOLD_CHARS = 100
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _MAX_AGE_S = "600"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,7 +37,7 @@ def is_allowed(origin: str | None, *, host: str, allowed: tuple[str, ...]) -> bo
 def _is_same(origin: str, host: str) -> bool:
     try:
         page, own = urlsplit(origin), urlsplit(f"//{host}")
-        default = _DEFAULT_PORTS.get(page.scheme)
+        default = DEFAULT_PORTS.get(page.scheme)
         return (
             bool(page.hostname)
             and page.hostname == own.hostname

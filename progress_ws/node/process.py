@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
+from progress_ws.broker.urls import reachable
 from progress_ws.errors import SettingsError
 from progress_ws.node.admission import BACKLOG, NodeRunner
 from progress_ws.node.drain import drain
@@ -99,9 +100,3 @@ def cannot_listen(settings: Settings, exc: OSError) -> SettingsError:
         f"{variable(name)}={value} is wrong: cannot listen on "
         f"{settings.host}:{settings.port}: {reason}; it must be free and this host's own"
     )
-
-
-def reachable(host: str, port: int) -> str:
-    """Return the URL at which somebody on this host reaches who listens there."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

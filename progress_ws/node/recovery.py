@@ -144,7 +144,7 @@ class Recovery:
     async def _read_missed(self, catchup: Catchup) -> LinkLost | None:
         assert self._recall is not None
         began_s = self._clock()
-        gap_s = 0.0 if self._heard_s is None else began_s - self._heard_s
+        gap_s = self._behind_s(began_s)
         wanted_s = max(gap_s, self._memory.holes.oldest_s(began_s)) + SLACK_S
         if self._heard_s is None:
             wanted_s = self._depth_s
@@ -180,8 +180,7 @@ class Recovery:
         self._pulse.nudge()
         now_s = self._clock()
         self._next_repair_s = now_s + REPAIR_INTERVAL_S
-        behind_s = 0.0 if self._heard_s is None else now_s - self._heard_s
-        wanted_s = memory.holes.oldest_s(now_s) + behind_s + SLACK_S
+        wanted_s = memory.holes.oldest_s(now_s) + self._behind_s(now_s) + SLACK_S
         since_s = max(REPAIR_BACK_S, min(wanted_s, self._depth_s))
 
         def take(recalled: Recalled) -> bool:
@@ -199,6 +198,10 @@ class Recovery:
             if self._catchup is None:  # else that will find what is missing, and more
                 repair.finish()
                 self.repairs += 1
+
+    def _behind_s(self, now_s: float) -> float:
+        """Return for how long it is not known that everything has come."""
+        return 0.0 if self._heard_s is None else now_s - self._heard_s
 
     def _tell(self, trouble: Exception) -> None:
         """Say once why history cannot be read."""

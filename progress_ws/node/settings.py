@@ -12,6 +12,7 @@ from progress_ws.broker.urls import censored, check_amqp_url
 from progress_ws.errors import SettingsError
 
 PREFIX = "PROGRESS_WS_"
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 T = TypeVar("T")
 
@@ -44,18 +45,16 @@ def _number(kind: Callable[[str], T], low: float, high: float) -> Callable[[str]
     return parse
 
 
-def _amqp_url(text: str) -> str:
-    try:
-        return check_amqp_url(text)
-    except ValueError as exc:
-        raise _WrongError(f"{exc}; unset: the embedded broker") from None
+def _checked(check: Callable[[str], str], *, unset: str = "") -> Callable[[str], str]:
+    """Parse by a rule of another room; `unset`: what else is allowed."""
 
+    def parse(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as exc:
+            raise _WrongError(f"{exc}{unset}") from None
 
-def _prefix(text: str) -> str:
-    try:
-        return check_prefix(text)
-    except ValueError as exc:
-        raise _WrongError(exc) from None
+    return parse
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -68,10 +67,8 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _as_sent(origin: str) -> str:
     """Leave out a scheme's default port, as browsers do."""
-    for scheme, port in (("https://", ":443"), ("http://", ":80")):
-        if origin.startswith(scheme):
-            return origin.removesuffix(port)
-    return origin
+    port = DEFAULT_PORTS.get(origin.partition(":")[0])
+    return origin if port is None else origin.removesuffix(f":{port}")
 
 
 def _setting(
@@ -110,14 +107,14 @@ class Settings:
     port: int = _setting(8080, _number(int, 0, 65535), "port to listen on; 0: any free one")
     amqp_url: str | None = _setting(
         None,
-        _amqp_url,
+        _checked(check_amqp_url, unset="; unset: the embedded broker"),
         "RabbitMQ, amqp://user:password@host:port/vhost or amqps://…; unset: an embedded broker, "
         "one node",
         shown=censored,
     )
     prefix: str = _setting(
         DEFAULT_PREFIX,
-        _prefix,
+        _checked(check_prefix),
         "name of the exchange, and what other names on the broker begin with",
     )
     node: str = _setting(

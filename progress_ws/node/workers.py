@@ -17,16 +17,11 @@ from types import FrameType
 
 import structlog
 
+from progress_ws.broker.urls import reachable
 from progress_ws.core.backoff import Backoff
 from progress_ws.node import logs
 from progress_ws.node.loop import run
-from progress_ws.node.process import (
-    CreateApp,
-    OnListening,
-    cannot_listen,
-    reachable,
-    run_node,
-)
+from progress_ws.node.process import CreateApp, OnListening, cannot_listen, run_node
 from progress_ws.node.settings import Settings
 from progress_ws.node.siblings import Siblings
 
