@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 POLL_S = 0.02
+FREEZE_S = 10
+STANDING = frozenset("TZX")
+"""Stopped, ended and not yet waited for, and dead: states of a thread that does nothing."""
 LOG_TAIL_CHARS = 4_000
 
 
@@ -39,6 +42,16 @@ def wait_for(condition: Callable[[], object], *, timeout_s: float, what: str) ->
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {timeout_s:g} s")
         time.sleep(POLL_S)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether a stopping signal has reached each thread of a process, or the process has ended."""
+    try:
+        tasks = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return False  # a thread, or all of it, ends just now: look again
+    # The name, in brackets, may hold anything; the state follows it (proc_pid_stat(5)).
+    return all(task.rpartition(")")[2].split()[0] in STANDING for task in tasks)
 
 
 class Process:
@@ -121,8 +134,13 @@ class Process:
         return True
 
     def freeze(self) -> None:
-        """Stop it where it stands; its sockets stay open and silent."""
+        """Stop it where it stands; its sockets stay open and silent.
+
+        Returns when it does stand: on a busy machine a broker still takes a connection or two
+        between the signal and its last thread's stop.
+        """
         self._signal(signal.SIGSTOP)
+        wait_for(self._stands_still, timeout_s=FREEZE_S, what=f"the stop of {self.argv[0]}")
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
@@ -157,6 +175,21 @@ class Process:
         """End it for good, in the quickest way that leaves nothing behind."""
         self.stop()
 
+    def _group(self) -> list[int]:
+        """The ids of the processes in its group."""
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [pid for pid in pids if _group_of(pid) == self.pid]
+
+    def _stands_still(self) -> bool:
+        return all(stands_still(pid) for pid in self._group())
+
     def _signal(self, number: int) -> None:
         if self.alive:
             os.killpg(self.pid, number)
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None  # it has just ended

@@ -131,10 +131,7 @@ class RabbitMQ(Process):
 
     def _machines(self) -> list[int]:
         """The process ids of the Erlang machines in its process group."""
-        if not self.alive:
-            return []
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return [pid for pid in pids if _group_and_name(pid) == (self.pid, "beam.smp")]
+        return [pid for pid in self._group() if _name_of(pid) == "beam.smp"] if self.alive else []
 
     def _answers(self) -> bool:
         # Its ports open before it says this; till then `rabbitmqctl` is refused some commands.
@@ -187,8 +184,8 @@ class RabbitMQ(Process):
         cookie.chmod(0o400)
 
 
-def _group_and_name(pid: int) -> tuple[int, str] | None:
+def _name_of(pid: int) -> str | None:
     try:
-        return os.getpgid(pid), Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return None  # it has just ended

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from deploy.local import Node, RabbitMQ
+from deploy.local.process import stands_still
 from progress_ws import new_sid
 from tests.node.conftest import BEARER, TOKEN
 from tests.support.metrics import metric
@@ -156,6 +157,7 @@ async def test_a_frozen_worker_is_missed(node: Node) -> None:
         victim = workers(node)[1]
         os.kill(victim, signal.SIGSTOP)
         try:
+            await eventually(lambda: stands_still(victim))
             asking = [
                 status(http, path)
                 for sessions in asked.values()
