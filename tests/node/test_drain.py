@@ -138,3 +138,4 @@ async def test_a_stalled_browser_does_not_keep_the_node(node_process: StartProce
         node.terminate()
         assert await healthy.close_code() == 1012
         assert await ended(node, 10) == 0
+    assert "Traceback" not in node.output
