@@ -25,6 +25,7 @@ class EmbeddedBroker:
 
     def __init__(self) -> None:
         self.reconnects = 0
+        self.last_loss = ""
         self._nodes: list[Deliver] = []
 
     @property

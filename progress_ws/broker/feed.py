@@ -29,6 +29,7 @@ class AmqpFeed:
         tolerance.install()
         self.trouble: str | None = NOT_YET
         self.reconnects = 0
+        self.last_loss = ""
         self._url = url
         self._names = names
         self._node = node
@@ -52,6 +53,7 @@ class AmqpFeed:
                     raise asyncio.CancelledError from exc
                 if self.trouble is None:
                     self.reconnects += 1
+                    self.last_loss = str(exc)
                 self.trouble = str(exc)
             finally:
                 self._consumer = None

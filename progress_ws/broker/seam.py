@@ -79,6 +79,10 @@ class Feed(Protocol):
     def reconnects(self) -> int:
         """How often the subscription was lost and had to be made anew."""
 
+    @property
+    def last_loss(self) -> str:
+        """Why it was, the last time; empty: it never was."""
+
     async def run(self, deliver: Deliver, *, on_subscribed: OnSubscribed = ignore) -> None:
         """Call `deliver` with every delivery, in order, until cancelled.
 

@@ -60,6 +60,7 @@ class Sender:
         backlog: what waits and what is unconfirmed.
         trouble: why nothing can be sent at the moment; None while connected.
         reconnects: how often a link was lost.
+        last_loss: why it was, the last time.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Sender:
         self.publisher = secrets.token_hex(8)
         self.trouble: str | None = NOT_YET
         self.reconnects = 0
+        self.last_loss = ""
         self._open_link = open_link
         self.backlog = Backlog(
             publisher=self.publisher,
@@ -108,6 +110,7 @@ class Sender:
                     raise asyncio.CancelledError from exc
                 if self.trouble is None:
                     self.reconnects += 1
+                    self.last_loss = str(exc)
                 self.trouble = self._last_trouble = str(exc)
                 self.backlog.rewind()
                 self._suffer(self.trouble)

@@ -52,7 +52,7 @@ class Pulse:
         self.beat = 0
         self._beat: asyncio.Task[None] | None = None
         self._trouble: str | None = NOT_YET
-        self._lost = 0
+        self._lost = [0, 0]
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -117,11 +117,15 @@ class Pulse:
     def _tell_trouble(self) -> None:
         """Log what keeps this node from its broker once, and when it is over."""
         trouble = self._feed.trouble or self._sender.trouble
-        lost, self._lost = self._lost, self._feed.reconnects + self._sender.reconnects
+        sides: tuple[Feed | Sender, ...] = (self._feed, self._sender)
+        before, self._lost = self._lost, [side.reconnects for side in sides]
         if trouble == self._trouble:
-            if trouble is None and self._lost > lost:
+            lost = [s.last_loss for s, n in zip(sides, before, strict=True) if s.reconnects > n]
+            if trouble is None and lost:
                 log.info(
-                    "connections to the broker were lost and made anew", count=self._lost - lost
+                    "connections to the broker were lost and made anew",
+                    count=sum(self._lost) - sum(before),
+                    reason=lost[0],
                 )
             return
         self._trouble = trouble
