@@ -1,13 +1,16 @@
 """One child process in a session of its own: a signal reaches all of it and nothing else."""
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 POLL_S = 0.02
@@ -17,10 +20,37 @@ STANDING = frozenset("TZX")
 LOG_TAIL_CHARS = 4_000
 
 
+_given: set[int] = set()
+"""The ports that this process has given away."""
+
+
+@cache
+def _claims() -> int:
+    """A file of which whoever gives a port away locks the byte of that number until he ends."""
+    path = Path(tempfile.gettempdir()) / f"progress-ws-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _claim(port: int) -> bool:
+    if port in _given:
+        return False
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _given.add(port)
+    return True
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on, from below the range of outgoing connections."""
+    """A loopback port that nobody listens on, from below the range of outgoing connections.
+
+    Given once, also where several processes ask at a time: a broker listens only seconds later.
+    """
     while True:
         port = random.randrange(15_000, 32_000)
+        if not _claim(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -1,13 +1,19 @@
-"""The faults themselves: what is frozen does stand still, all of it, when `freeze` returns."""
+"""The faults themselves: what is frozen does stand still, all of it, when `freeze` returns.
+
+And the ports: no two processes of a suite are given the same one.
+"""
 
 import os
+import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.process import Process, stands_still
+from deploy.local.node import PROJECT
+from deploy.local.process import Process, free_port, stands_still
 
 THREADS = """
 import os, threading
@@ -22,6 +28,13 @@ pid = os.fork()
 if pid:
     print(os.getpid(), pid, "ready", flush=True)
 signal.pause()
+"""
+
+PORTS = """
+import random
+from deploy.local import free_port
+random.seed(7)
+print(*(free_port() for _ in range(20)))
 """
 
 
@@ -44,3 +57,18 @@ def test_what_is_frozen_stands_still_at_once(process: Process) -> None:
         process.freeze()
         assert all(stands_still(int(pid)) for pid in pids)
         process.thaw()
+
+
+def test_a_port_is_given_once_though_nobody_listens_on_it_yet() -> None:
+    state = random.getstate()
+    try:
+        ours: list[int] = []
+        for _ in range(2):  # with the same luck each time
+            random.seed(7)
+            ours += [free_port() for _ in range(20)]
+    finally:
+        random.setstate(state)
+    argv = [sys.executable, "-c", PORTS]
+    found = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=True)
+    theirs = [int(port) for port in found.stdout.split()]
+    assert len({*ours, *theirs}) == 60
