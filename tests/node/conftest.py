@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from deploy.local import RabbitMQ
 from progress_ws.node.admission import Door, NodeRunner
 from progress_ws.node.app import create_app
+from progress_ws.node.keys import MEMORY
 from progress_ws.node.listening import PacedSite, bound
 from progress_ws.node.settings import Settings
 from tests.support.metrics import sum_of
@@ -61,6 +62,12 @@ class LiveNode:
         status, answer = await self.post({"sid": sid, "message": message, **fields})
         assert status == 202, answer
         return str(answer["ids"][0])
+
+    async def heard(self, id_: str) -> str:
+        """Wait until this node has heard a message: a 202 says only that the broker has it."""
+        publisher, _, seq = id_.rpartition("-")
+        await eventually(lambda: not self.app[MEMORY].ahead({publisher: int(seq)}))
+        return id_
 
     async def get(self, path: str) -> tuple[int, str]:
         """The status and the text of a page."""

@@ -119,7 +119,7 @@ async def test_what_happens_is_counted(node: LiveNode) -> None:
     async with node.tab() as one, node.tab(sid=one.sid):
         for n in range(3):
             await node.send(one.sid, n)
-        await node.send(new_sid(), "nobody listens")
+        await node.heard(await node.send(new_sid(), "nobody listens"))
         for _ in range(3):
             await one.frame()
         counted = await samples(node)

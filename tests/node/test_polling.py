@@ -49,7 +49,7 @@ async def test_each_call_goes_on_where_the_last_one_ended(node: LiveNode) -> Non
     sid = new_sid()
     first = await node.send(sid, 1)
     await node.send(sid, "10 %", key="report")
-    await node.send(sid, "20 %", key="report", final=True)
+    await node.heard(await node.send(sid, "20 %", key="report", final=True))
     answer = await poll(node, sid)
     assert "recovered" not in answer
     assert values(answer) == [1, "20 %"]
@@ -68,21 +68,21 @@ async def test_each_call_goes_on_where_the_last_one_ended(node: LiveNode) -> Non
     for n in range(3):
         answer = await poll(node, sid, after)
         assert (answer["recovered"], values(answer), answer["after"]) == (True, [], after)
-        after = await node.send(sid, n)
+        after = await node.heard(await node.send(sid, n))
         answer = await poll(node, sid, answer["after"])
         assert (answer["recovered"], values(answer), answer["after"]) == (True, [n], after)
 
 
 async def test_a_position_ahead_of_the_node_is_kept(node: LiveNode) -> None:
     sid = new_sid()
-    publisher, _, seq = (await node.send(sid, 1)).rpartition("-")
+    publisher, _, seq = (await node.heard(await node.send(sid, 1))).rpartition("-")
     ahead = f"{publisher}-{int(seq) + 1}"
     answer = await poll(node, sid, f"other-5,{ahead}")
     assert (values(answer), answer["after"]) == ([], f"other-5,{ahead}")
-    await node.send(sid, "seen already")
+    await node.heard(await node.send(sid, "seen already"))
     answer = await poll(node, sid, ahead)
     assert (values(answer), answer["after"]) == ([], ahead)
-    last = await node.send(sid, LAST)
+    last = await node.heard(await node.send(sid, LAST))
     answer = await poll(node, sid, ahead)
     assert (values(answer), answer["after"]) == ([LAST], last)
 
@@ -102,7 +102,7 @@ async def test_without_history_there_is_nothing_to_have(
 ) -> None:
     node = await start(amqp_url=broker_url, history_bytes=0)
     sid = new_sid()
-    after = await node.send(sid, 1)
+    after = await node.heard(await node.send(sid, 1))
     answer = await poll(node, sid, after)
     assert (answer["recovered"], answer["messages"]) == (False, [])
 
@@ -232,7 +232,7 @@ async def test_what_has_no_id_comes_every_time(
         return values(await poll(node, sid)) == ["by hand"]
 
     await eventually(has_come)
-    after = await node.send(sid, 1)
+    after = await node.heard(await node.send(sid, 1))
     answer = await poll(node, sid, "")
     assert (values(answer), answer["after"]) == (["by hand", 1], after)
     answer = await poll(node, sid, after)

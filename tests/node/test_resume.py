@@ -38,7 +38,7 @@ async def test_a_browser_that_comes_late_sees_the_current_state(node: LiveNode) 
     for n in range(3):
         await node.send(sid, n)
     await node.send(sid, "10 %", key="report")
-    await node.send(sid, "20 %", key="report")
+    await node.heard(await node.send(sid, "20 %", key="report"))
     async with node.tab(sid=sid) as browser:
         assert "recovered" not in browser.welcome
         frames = [await browser.frame() for _ in range(4)]
@@ -79,7 +79,7 @@ async def test_nobody_knows_what_follows_an_unknown_id(node: LiveNode) -> None:
 
 async def test_what_a_browser_saw_elsewhere_first_does_not_come_again(node: LiveNode) -> None:
     sid = new_sid()
-    publisher, _, seq = (await node.send(sid, 1)).rpartition("-")
+    publisher, _, seq = (await node.heard(await node.send(sid, 1))).rpartition("-")
     async with node.tab(sid=sid, after=f"{publisher}-{int(seq) + 1}") as browser:
         assert browser.welcome["recovered"] is True
         await node.send(sid, "seen already")
@@ -89,7 +89,7 @@ async def test_what_a_browser_saw_elsewhere_first_does_not_come_again(node: Live
 
 async def test_follow_resumes_and_following_again_replays_again(node: LiveNode) -> None:
     sid = new_sid()
-    ids = [await node.send(sid, n) for n in range(3)]
+    ids = [await node.heard(await node.send(sid, n)) for n in range(3)]
     async with node.tab(sid="") as browser:
         followed = await answer(browser, "follow", sid=sid, after=[ids[0]])
         assert followed == {"type": "followed", "sid": sid, "recovered": True}
@@ -163,7 +163,7 @@ async def test_the_article_s_front_ends_get_what_is_retained_too(lone: LiveNode)
 async def test_history_can_be_off(broker_url: str | None, start: Start) -> None:
     node = await start(amqp_url=broker_url, history_bytes=0)
     sid = new_sid()
-    first = await node.send(sid, "gone")
+    first = await node.heard(await node.send(sid, "gone"))
     async with node.tab(sid=sid, after=first) as browser:
         assert browser.welcome["recovered"] is False
         await node.send(sid, LAST)
@@ -189,7 +189,7 @@ async def test_what_is_too_old_is_gone_and_a_browser_is_told(
 
 async def test_the_metrics_tell_what_is_retained(node: LiveNode) -> None:
     before = await node.metric("history_bytes")
-    await node.send(new_sid(), "x" * 1000)
+    await node.heard(await node.send(new_sid(), "x" * 1000))
     assert await node.metric("history_messages") >= 1
     assert await node.metric("history_sessions") >= 1
     assert await node.metric("history_bytes") > before + 1000
@@ -237,6 +237,7 @@ async def test_any_node_resumes_any_browser(amqp_url: str, start: Start) -> None
             ids = [await publisher.send(sid, n) for n in range(5)]
             await frames_until(before, 4)
         for node in (b, a):
+            await node.heard(ids[-1])
             async with node.tab(sid=sid, after=ids[1]) as browser:
                 assert browser.welcome["recovered"] is True
                 assert values(await frames_until(browser, 4)) == [2, 3, 4]

@@ -56,7 +56,7 @@ async def is_empty(node: LiveNode) -> None:
 
 async def test_the_welcome_then_what_is_retained_then_what_is_live(node: LiveNode) -> None:
     sid = new_sid()
-    first = await node.send(sid, "retained")
+    first = await node.heard(await node.send(sid, "retained"))
     async with stream(node, sid) as browser:
         welcome = await browser.frame()
         assert (welcome["type"], welcome["sid"], welcome["protocol"]) == ("welcome", sid, 1)
@@ -156,7 +156,7 @@ async def test_only_the_newest_of_a_key_waits(lone: LiveNode) -> None:
 
 async def test_the_last_event_id_resumes(node: LiveNode) -> None:
     sid = new_sid()
-    ids = [await node.send(sid, n) for n in range(3)]
+    ids = [await node.heard(await node.send(sid, n)) for n in range(3)]
     for how in ({"last_id": ids[0]}, {"after": ids[0]}):
         query = [("sid", sid), *((k, v) for k, v in how.items() if k == "after")]
         async with events(node.url, query, last_id=how.get("last_id", "")) as browser:
@@ -169,7 +169,7 @@ async def test_the_last_event_id_resumes(node: LiveNode) -> None:
 async def test_the_last_event_id_counts_more_than_the_url(node: LiveNode) -> None:
     """An EventSource comes back with the URL that it was made with."""
     sid = new_sid()
-    ids = [await node.send(sid, n) for n in range(3)]
+    ids = [await node.heard(await node.send(sid, n)) for n in range(3)]
     query = [("sid", sid), ("after", ids[0])]
     async with events(node.url, query, last_id=ids[2]) as browser:
         assert (await browser.frame())["recovered"] is True
@@ -205,7 +205,7 @@ async def test_a_browser_that_knows_no_sid_comes_back_to_its_session(node: LiveN
 
 async def test_several_sessions_on_one_stream(node: LiveNode) -> None:
     a, b, c = new_sid(), new_sid(), new_sid()
-    ids = [await node.send(a, n) for n in range(2)]
+    ids = [await node.heard(await node.send(a, n)) for n in range(2)]
     query = [("sid", a), ("after", ids[0]), ("sid", b), ("after", ""), ("sid", c), ("after", "")]
     async with events(node.url, query) as browser:
         welcome, *followed = [await browser.frame() for _ in range(3)]
