@@ -12,7 +12,7 @@ from progress_ws.node import parts
 from tests.node.conftest import BEARER, LiveNode, Start, still_serves
 from tests.support.proxy import Proxy
 from tests.support.tab import Tab
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, stopwatch
 
 URL = "/api/v1/messages"
 SID = "a-sid-that-nobody-reads"
@@ -343,11 +343,13 @@ async def test_without_a_broker_it_is_503(start: Start) -> None:
     """Within the publish timeout, with `Retry-After`, the reason, and no password in it."""
     node = await start(amqp_url=NOBODY, publish_timeout_seconds=0.5, ready=False)
     before = time.monotonic()
-    async with node.http.post(URL, json={"sid": SID, "message": 1}, headers=BEARER) as answer:
-        assert (answer.status, answer.content_type) == (503, PROBLEM)
-        assert int(answer.headers["Retry-After"]) > 0
-        text = await answer.text()
-    assert 0.4 < time.monotonic() - before < 2
+    with stopwatch() as seconds:
+        async with node.http.post(URL, json={"sid": SID, "message": 1}, headers=BEARER) as answer:
+            assert (answer.status, answer.content_type) == (503, PROBLEM)
+            assert int(answer.headers["Retry-After"]) > 0
+            text = await answer.text()
+        assert seconds() < 2
+    assert time.monotonic() - before > 0.4
     assert "127.0.0.1:1" in text
     assert "secret" not in text
 
@@ -368,9 +370,9 @@ async def test_a_broker_that_falls_silent_is_503(
     node = await start(amqp_url=url, publish_timeout_seconds=0.5)
     async with node.tab() as browser:
         proxy.black_hole()
-        before = time.monotonic()
-        status, problem = await node.post({"sid": browser.sid, "message": "perhaps"})
-        assert time.monotonic() - before < 2
+        with stopwatch() as seconds:
+            status, problem = await node.post({"sid": browser.sid, "message": "perhaps"})
+            assert seconds() < 2
         assert status == 503
         assert problem["detail"]
         proxy.pass_on()

@@ -2,12 +2,16 @@
 
 import asyncio
 import inspect
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar, overload
 
 T = TypeVar("T")
 POLL_S = 0.02
+TICK_S = 0.01
+PAUSE_S = 0.05
 
 
 @overload
@@ -46,3 +50,30 @@ async def eventually(
             name = what or getattr(condition, "__name__", repr(condition))
             raise AssertionError(f"not within {timeout_s:g} s: {name}; last: {result!r}") from error
         await asyncio.sleep(POLL_S)
+
+
+@contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Yields a function that tells the seconds since then, without those of a machine that stood.
+
+    For upper bounds: what was in time on a machine that works is in time on one that pauses. A
+    thread that does nothing but sleep for an instant, again and again, finds out: if it slept far
+    too long, nobody else here had the machine either.
+    """
+    end, seconds = threading.Event(), 0.0
+
+    def count() -> None:
+        nonlocal seconds
+        before = time.monotonic()
+        while not end.wait(TICK_S):
+            now = time.monotonic()
+            seconds += min(now - before, PAUSE_S)
+            before = now
+
+    thread = threading.Thread(target=count, name="stopwatch", daemon=True)
+    thread.start()
+    try:
+        yield lambda: seconds
+    finally:
+        end.set()
+        thread.join()

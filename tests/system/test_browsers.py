@@ -15,7 +15,7 @@ from deploy.local import Node
 from progress_ws import Publisher, new_sid
 from tests.support.metrics import metric
 from tests.support.tab import Tab, tab
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, stopwatch
 
 TOKEN = "a-token-for-tests"
 SLOW_READER = 4001
@@ -37,13 +37,12 @@ async def test_a_browser_that_does_not_read_harms_itself_only(node_process: Star
         tab(node.url, sid=sid) as healthy,
         Publisher(node.url, token=TOKEN) as publisher,
     ):
-        slowest_s = 0.0
-        for number in range(count):
-            started_s = time.monotonic()
-            await publisher.send(sid, f"{number} {value}")
-            assert (await healthy.frame())["message"] == f"{number} {value}"
-            slowest_s = max(slowest_s, time.monotonic() - started_s)
-        assert slowest_s < 1
+        with stopwatch() as seconds:
+            for number in range(count):
+                started_s = seconds()
+                await publisher.send(sid, f"{number} {value}")
+                assert (await healthy.frame())["message"] == f"{number} {value}"
+                assert seconds() - started_s < 1
         assert memory_bytes(node) < 120e6
         received = 0
         async with asyncio.timeout(30):

@@ -15,7 +15,7 @@ from progress_ws import new_sid
 from tests.publish.test_alarm import alarm
 from tests.support.parts import running
 from tests.support.tab import Tab, tab
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, stopwatch
 
 pytestmark = pytest.mark.broker
 
@@ -58,10 +58,10 @@ def worker(amqp_url: str, sid: str, tmp_path: Path) -> Process:
 
 async def next_of(browser: Tab, type_: str) -> float:
     """Read on to the next frame of this type; the seconds that took."""
-    began_s = time.monotonic()
-    while (await browser.frame())["type"] != type_:
-        pass
-    return time.monotonic() - began_s
+    with stopwatch() as seconds:
+        while (await browser.frame())["type"] != type_:
+            pass
+        return seconds()
 
 
 async def sees_silence(browser: Tab) -> None:
@@ -79,10 +79,10 @@ async def test_a_killed_worker_is_seen_on_every_node_and_its_return_too(
             for browser in tabs:
                 await next_of(browser, "message")
             worker.kill()
-        began_s = time.monotonic()
-        for browser in tabs:
-            await sees_silence(browser)
-        assert time.monotonic() - began_s <= SOON_S + 0.5
+        with stopwatch() as seconds:
+            for browser in tabs:
+                await sees_silence(browser)
+            assert seconds() <= SOON_S + 0.5
         for node in nodes:
             late = await stack.enter_async_context(tab(node.url, sid=sid))
             tabs.append(late)
