@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Self
 
-from tests.support.server import Connections, connected
+from tests.support.server import Connections, connected, stop
 
 CHUNK_BYTES = 65_536
 # SO_LINGER on, for 0 seconds: closing sends a reset, and what was not sent is forgotten.
@@ -58,7 +58,7 @@ class Proxy:
     async def refuse(self) -> None:
         """Reset what is open and refuse new connections until `listen`."""
         if self._listener is not None:
-            self._listener.close()
+            await stop(self._listener)
             self._listener = None
         self.reset()
         await asyncio.sleep(0)

@@ -5,6 +5,9 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
+TURNS = 5
+"""Of the loop, from the turn in which a connection is accepted to that in which it is handled."""
+
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]]
 
 
@@ -39,6 +42,18 @@ class Connections:
             task.result()
 
 
+async def stop(server: asyncio.Server) -> None:
+    """Accept nobody any more; who has been accepted is handled, or will have been.
+
+    A server that is just closed forgets whom it has accepted the turn before, open and unhandled.
+    """
+    for plain in server.sockets:
+        asyncio.get_running_loop().remove_reader(plain.fileno())
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    server.close()
+
+
 @asynccontextmanager
 async def serving(
     handle: Handle, *, port: int = 0, tls: ssl.SSLContext | None = None
@@ -49,7 +64,7 @@ async def serving(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop(server)
         await connections.close()
 
 
