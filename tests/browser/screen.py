@@ -71,7 +71,10 @@ class Screen:
     async def shows(
         self, state: str, *, also: Callable[[dict[str, Any]], object] = bool, within_s: float = 20
     ) -> Note:
-        """Wait until a bar is shown in this state; returns when, and what there is to see."""
+        """Wait until a bar is shown in this state; returns what there is to see, and since when.
+
+        It may have been so for long, and have changed meanwhile: `since` tells when that began.
+        """
 
         async def shown() -> Note | None:
             screens = [note for note in await self.look() if note.kind == "screen"]
@@ -84,13 +87,21 @@ class Screen:
         return found
 
     async def since(
-        self, moment: float, kind: str, *, within_s: float = 20, **what: object
+        self,
+        moment: float,
+        kind: str,
+        *,
+        also: Callable[[dict[str, Any]], object] = bool,
+        within_s: float = 20,
+        **what: object,
     ) -> Note:
         """Wait for a note after a moment with these fields; returns the first."""
 
         async def noted() -> Note | None:
             for note in await self.look():
-                if note.at > moment and note.kind == kind and what.items() <= note.what.items():
+                if note.at <= moment or note.kind != kind:
+                    continue
+                if what.items() <= note.what.items() and also(note.what):
                     return note
             return None
 

@@ -59,7 +59,7 @@ async def shows_the_end(screen: Screen, drawer: Drawer, worker: Worker, judged: 
     worker.terminate()
     worker.wait_end()
     shown = await drawer.show()
-    done = await screen.shows("done")
+    done = await screen.since(shown, "screen", state="done")
     assert seconds(shown, done) < AT_ONCE_S
     await judged([screen], [worker], shown_s=seconds(shown, done))
 

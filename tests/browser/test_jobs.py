@@ -62,7 +62,7 @@ async def test_a_killed_worker_is_missed_in_time_and_another_takes_over(
     before = await screen.shows("running", also=lambda seen: seen["position"] > 0.05)
     killed = time.monotonic()
     first.kill()
-    stalled = await screen.shows("stalled")
+    stalled = await screen.since(killed, "screen", state="stalled")
     assert seconds(killed, stalled) < STALL_S + LATE_S
     assert stalled.what["position"] >= before.what["position"]
     assert "No news for" in stalled.what["parts"]["status"]
@@ -88,7 +88,7 @@ async def test_a_frozen_worker_is_missed_and_heals_by_itself(
     await screen.shows("running")
     frozen = time.monotonic()
     worker.freeze()
-    stalled = await screen.shows("stalled")
+    stalled = await screen.since(frozen, "screen", state="stalled")
     assert seconds(frozen, stalled) < STALL_S + LATE_S
     worker.thaw()
     await screen.shows("running")

@@ -27,7 +27,9 @@ async def test_a_reload_in_mid_job_shows_at_once_where_it_is(
     for _ in range(3):
         await screen.page.reload()
         reloaded = await screen.since(before.at, "document", shows="/pages/live.html")
-        first = await screen.shows("running", also=lambda seen: seen["position"] >= 0)
+        first = await screen.since(
+            reloaded.at, "screen", state="running", also=lambda seen: (seen["position"] or -1) >= 0
+        )
         for note in screen.notes:  # nor was it anywhere else between
             if note.kind == "screen" and note.at > reloaded.at and (note.what["position"] or 0) > 0:
                 assert note.what["position"] >= before.what["position"]
