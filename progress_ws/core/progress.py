@@ -53,7 +53,12 @@ def clipped(text: object) -> str:
     shown = str(text)
     if len(shown) > TEXT_MAX_CHARS:
         shown = shown[: TEXT_MAX_CHARS - 1] + "…"
-    return shown if shown.isascii() else _HALVES.sub("\ufffd", shown)
+    return readable(shown)
+
+
+def readable(text: str) -> str:
+    """Return it as JSON can hold it: what is no UTF-8 in it shows as U+FFFD."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def told(exc: BaseException) -> str:

@@ -23,6 +23,7 @@ from progress_ws.core.progress import (
     update,
 )
 from progress_ws.errors import Cancelled
+from progress_ws.publish.parts import Parts, key_of_part
 
 INTERVAL_S = 0.1
 """Ten updates a second and key: what an eye can follow."""
@@ -76,14 +77,13 @@ class Bar:
         attempt: int | None = None,
         stall_s: float = STALL_S,
         parent: "Bar | None" = None,
-        weight: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sid, self.key, self.run = sid, key, run or new_run()
         self.state = State.RUNNING
         self.stall_s = stall_s
         self.request = request
-        self._owner, self._parent, self._weight = owner, parent, weight
+        self._owner, self._parent = owner, parent
         self._title, self._unit, self._attempt = title, unit, attempt
         self._phase: str | None = None
         self._text: str | None = None
@@ -91,7 +91,7 @@ class Bar:
         self._more: dict[str, Any] = {}
         self._current: float = 0
         self._total = total
-        self._children: list[Bar] = []
+        self._parts: Parts[Bar] = Parts()
         self._lock = threading.Lock()
         self._clock = clock
         self._begun_s = clock()
@@ -135,13 +135,14 @@ class Bar:
         self._total = total
 
     def phase(self, name: str, *, total: float | None = _SAME, unit: str | None = _SAME) -> None:
-        """Enter a part of the job; one with a `total` of its own (None: unknown) counts anew."""
+        """Enter a part of the job; with a `total` (None: unknown) nothing before it is counted."""
         with self._lock:
             self._phase, self._text = clipped(name), None
             if unit is not _SAME:
                 self._unit = unit
             if total is not _SAME:
                 self._total, self._current = total, 0
+                self._parts.count_anew()
                 self._pace = Pace(self._clock())
 
     def text(self, line: str | None) -> None:
@@ -160,30 +161,31 @@ class Bar:
         """Begin a part with a bar of its own, under the key `<key>/<name>`.
 
         Args:
-            name: its name among its siblings.
+            name: its name among its siblings; one that comes again is shown in place of the former.
             total: how many there are; None: not known, then it counts when it is done.
             title: what it is, for people; by default its name.
             unit: of what.
             weight: how much of this bar it is, in the units of this bar's total. Without a total
                 this bar's is the sum of the weights.
         """
+        with self._lock:
+            run = self._parts.run_of(name, self.run)
         bar = Bar(
             self._owner,
             self.sid,
-            key=f"{self.key}/{name}",
+            key=key_of_part(self.key, name),
             request=self.request,
             total=total,
             title=title or name,
             unit=unit,
-            run=self.run,
+            run=run,
             stall_s=self.stall_s,
             parent=self,
-            weight=weight,
             clock=self._clock,
         )
         with self._lock:
-            self._children.append(bar)
-        bar._report()
+            self._parts.add(bar, weight)
+        self._owner.report(bar)
         return bar
 
     def done(self, text: str | None = None, **more: Any) -> None:
@@ -267,11 +269,11 @@ class Bar:
     def _measure(self) -> tuple[float | None, float | None]:
         """Return what is done and how much there is, with its children's share; None: unknown."""
         current, total = plain(self._current), None if self._total is None else plain(self._total)
-        if not self._children:
+        if self._parts.weight is None:
             return current, total
-        share = sum(child._weight * child.fraction() for child in self._children)
+        share = self._parts.share()
         if total is None:
-            total = plain(sum(child._weight for child in self._children))
+            total = plain(self._parts.weight)
         return None if current is None else plain(round(current + share, 6)), total
 
     def _update(self, now_s: float, current: float | None, total: float | None) -> Update:
@@ -308,15 +310,12 @@ class Bar:
         with self._lock:
             if self.has_ended:
                 return
-            children = list(self._children)
+            children = self._parts.running
         for child in children:
             child._end(State.DONE if state is State.DONE else State.CANCELLED)
         with self._lock:
             self.state, self._error, self._more = state, error, more or {}
             self._text = self._text if text is None else clipped(text)
-        self._report()
-
-    def _report(self) -> None:
         self._owner.report(self)
 
     def _is_complete(self) -> bool:

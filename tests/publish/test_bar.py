@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from progress_ws import Cancelled
-from progress_ws.core.codec import encode
+from progress_ws.core.codec import encode, new_draft
 from progress_ws.core.progress import Request, State, Update, new_run
 from progress_ws.publish.bar import INTERVAL_S, REPEATS, Bar
 
@@ -296,6 +296,50 @@ def test_parts_of_a_bar_that_has_a_total_of_its_own(shelf: Shelf) -> None:
     with part:
         pass
     assert (shelf.look(bar) or {})["current"] == 100
+
+
+def test_a_phase_that_counts_anew_counts_no_part_of_a_former_one(shelf: Shelf) -> None:
+    bar = shelf.bar(total=100)
+    bar.child("read", weight=100).done()
+    last = bar.child("checked", weight=20)
+    bar.phase("Drawing", total=200)
+    assert (shelf.look(bar) or {})["current"] == 0
+    bar.child("drawn", weight=50).done()
+    last.done()
+    assert (shelf.look(bar) or {})["current"] == 70
+    bar.phase("Packing", total=None)
+    update = shelf.look(bar) or {}
+    assert (update["current"], update.get("total")) == (0, None)
+
+
+def test_a_part_that_begins_again_is_a_greater_run(shelf: Shelf) -> None:
+    """As in a loop over files that are all called alike; what has ended would stay so."""
+    bar = shelf.bar()
+    parts = [bar.child("file", total=1) for _ in range(3)]
+    assert len({part.key for part in parts}) == 1
+    runs = [part.run for part in parts]
+    assert runs == sorted(set(runs))
+    assert runs[0] == bar.run
+    assert len(runs[-1]) <= 64
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "caf\udce9", "é\udce9" * 80])
+def test_a_part_of_any_name_has_a_key_of_its_own(shelf: Shelf, name: str) -> None:
+    """Its name is often that of a file."""
+    bar = shelf.bar()
+    keys = [bar.child(name).key, bar.child(name + "2").key, bar.child("x").child(name).key]
+    assert keys[0] == bar.child(name).key
+    assert len(set(keys)) == 3
+    for key in keys:
+        new_draft(SID, "", key=key, max_message_bytes=0)
+
+
+def test_very_many_parts_cost_no_more_than_those_that_run(shelf: Shelf) -> None:
+    bar = shelf.bar()
+    for n in range(1000):
+        bar.child(str(n)).done()
+    assert (shelf.look(bar) or {}).items() >= {"current": 1000, "total": 1000}.items()
+    assert bar._parts.running == []
 
 
 def test_no_part_outlives_the_whole(shelf: Shelf) -> None:
