@@ -10,6 +10,7 @@ report.apply_async((500,), sid=sid)
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from celery import Task, signals, states
 from celery.exceptions import Ignore, Retry
 
+from progress_ws.core import codec
 from progress_ws.core.progress import State, new_run, told, update
 from progress_ws.errors import Cancelled
 from progress_ws.publish.bar import KEY, Bar
@@ -35,6 +37,8 @@ SID, RUN = "progress-ws-sid", "progress-ws-run"
 """Headers of a task's message: who sees it, and the run that all its attempts are parts of."""
 TERMINATED = signal.SIGTERM - 256
 """With this `SystemExit` SIGTERM unwinds what a child of Celery's is doing: Celery revokes so."""
+CLOCKS_S = 0.1
+"""By so much the worker's main process may have begun earlier to count a child's time."""
 FLUSH_TIMEOUT_S = 2.0
 """What the end of a task, or of its process, may wait for the broker."""
 
@@ -43,7 +47,8 @@ class ProgressTask(Task):
     """A base for tasks: `@app.task(bind=True, base=ProgressTask, title="Report")`.
 
     Each attempt is a greater run of the key. An attempt that will be repeated is shown as `queued`
-    and says when and why; the last failure as `failed`; a task that was revoked as `cancelled`.
+    and says when and why; the last failure as `failed`; a task that was revoked as `cancelled`. One
+    that shows no bar of its key, or fails before it does, ends it all the same.
 
     Attributes:
         title: what it is, for people.
@@ -67,9 +72,15 @@ class ProgressTask(Task):
         """Send it as Celery does; with a `sid`, that session sees it from now on, as `queued`.
 
         The session travels with the task, which then needs no other word of it.
+
+        Raises:
+            SettingsError: there is a sid, and no publisher to be found; the task is not sent.
+            InvalidMessage: no node would accept sid or key; the task is not sent.
         """
         headers = {RUN: new_run()} | (options.pop("headers", None) or {})
         if sid is not None:
+            codec.new_draft(sid, "", key=self.key, max_message_bytes=0)
+            self._publisher()
             headers[SID] = sid
         result = super().apply_async(args, kwargs, *more, headers=headers, **options)
         if sid is not None and not self.app.conf.task_always_eager:
@@ -131,7 +142,7 @@ class ProgressTask(Task):
             raise
         except BaseException as exc:
             if isinstance(exc, SystemExit) and exc.code == TERMINATED:
-                bar.cancel("revoked")
+                self._terminate(bar)
             bar.leave(exc)
             raise
         else:
@@ -170,7 +181,35 @@ class ProgressTask(Task):
             "progress_ws_run", (request.headers or {}).get(RUN) or new_run()
         )
         before = sum(shown.bar.key == key for shown in self._all_shown())
-        return _attempt(begun, request.retries) + (f"-{before:04d}" if before else "")
+        return _attempt(begun, request) + (f"-{before:04d}" if before else "")
+
+    def _end_key(self, retval: Any) -> None:
+        """End what the sender has shown as `queued`, if the attempt has shown nothing of it."""
+        request, headers = self.request, self.request.headers or {}
+        if SID not in headers or any(shown.bar.key == self.key for shown in self._all_shown()):
+            return
+        bar = self._publisher().progress(
+            headers[SID],
+            key=self.key,
+            title=self.title,
+            run=self._run(self.key),
+            attempt=request.retries + 1,
+        )
+        self._all_shown().append(_Shown(bar, retval if isinstance(retval, Exception) else None))
+
+    def _terminate(self, bar: Bar) -> None:
+        """End a bar whose child of Celery's is ended by SIGTERM."""
+        request = self.request
+        limit_s = (request.timelimit or (None,))[0] or self.time_limit
+        ran_s = time.monotonic() - request.__dict__.get("progress_ws_begun_s", time.monotonic())
+        if limit_s and ran_s >= limit_s - CLOCKS_S:
+            bar.failed(f"TimeLimitExceeded: {limit_s:g} s")
+        elif self.acks_late and SID in (request.headers or {}):
+            # The worker is told to end at once, and another will have the task; if it was revoked,
+            # the worker's main process says so.
+            bar.put_off("interrupted")
+        else:
+            bar.cancel("revoked")
 
     def _revoke(self, exc: Cancelled) -> None:
         """End in Celery's eyes as if it had been revoked there.
@@ -193,31 +232,41 @@ class ProgressTask(Task):
 class _Shown:
     """A bar of an attempt, and by what its block was left."""
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: Bar, left: BaseException | None = None) -> None:
         self.bar = bar
-        self.left: BaseException | None = None
+        self.left = left
 
 
 _used: dict[BlockingPublisher, None] = {}
 """Those that this process has shown something with."""
 
 
-def _attempt(begun: str, retries: int) -> str:
-    return f"{begun}.{retries + 1:04d}"
+def _attempt(begun: str, request: Any) -> str:
+    """Name the run of an attempt; delivered again, as its worker is gone, it is a greater one."""
+    again = "~" if (request.delivery_info or {}).get("redelivered") else ""
+    return f"{begun}.{(request.retries or 0) + 1:04d}{again}"
+
+
+@signals.task_prerun.connect  # type: ignore[untyped-decorator]
+def _begin_attempt(task: Any, **_more: Any) -> None:
+    if isinstance(task, ProgressTask):
+        task.request.__dict__["progress_ws_begun_s"] = time.monotonic()
 
 
 @signals.task_postrun.connect  # type: ignore[untyped-decorator]
 def _end_attempt(task: Any, retval: Any = None, state: Any = None, **_more: Any) -> None:
     """Say what has become of an attempt, and see that it is told before the next task begins."""
-    if not isinstance(task, ProgressTask) or not (all_shown := task._all_shown()):
+    if not isinstance(task, ProgressTask):
         return
-    for shown in all_shown:
+    task._end_key(retval)
+    for shown in task._all_shown():
         if not shown.bar.has_ended:
-            _end(shown, state, retval)
-    _flush()
+            _end(task, shown, state, retval)
+    if task._all_shown():
+        _flush()
 
 
-def _end(shown: _Shown, state: str | None, retval: Any) -> None:
+def _end(task: ProgressTask, shown: _Shown, state: str | None, retval: Any) -> None:
     bar, left = shown.bar, shown.left
     if state == states.RETRY and isinstance(retval, Retry):
         reason = retval.exc or (None if isinstance(left, (Retry, GeneratorExit)) else left)
@@ -229,7 +278,7 @@ def _end(shown: _Shown, state: str | None, retval: Any) -> None:
     elif state == states.IGNORED:
         bar.cancel()
     elif state is None:  # nothing has become of it
-        bar.cancel("revoked")
+        task._terminate(bar)
     elif isinstance(left, GeneratorExit) and isinstance(retval, Exception):
         bar.leave(retval)
     else:
@@ -251,7 +300,7 @@ def _show_revoked(sender: Any, request: Any, expired: bool = False, **_more: Any
     """
     headers = request.headers or {}
     if isinstance(sender, ProgressTask) and SID in headers and RUN in headers:
-        run = _attempt(headers[RUN], request.retries or 0)
+        run = _attempt(headers[RUN], request)
         text = "expired" if expired else "revoked"
         sender._post(State.CANCELLED, headers[SID], run, text=text)
 

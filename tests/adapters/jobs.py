@@ -100,6 +100,30 @@ def rejects(self: Any, requeue: bool) -> None:
             raise Reject("no", requeue=requeue)
 
 
+@app.task(max_retries=1, **options)
+def shows_nothing(self: Any, ends: str) -> None:
+    if ends == "retry" and not self.request.retries:
+        raise self.retry(exc=ValueError("broken"), countdown=0.2)
+    if ends == "failure":
+        raise ValueError("broken")
+
+
+@app.task(time_limit=1, **options)
+def too_long(self: Any) -> None:
+    with self.progress():
+        time.sleep(30)
+
+
+@app.task(acks_late=True, **options)
+def late(self: Any, started: str) -> None:
+    with self.progress(total=2) as bar:
+        bar.advance()
+        Path(started).touch()
+        if not (self.request.delivery_info or {}).get("redelivered"):
+            time.sleep(30)
+        bar.advance()
+
+
 @app.task(**options)
 def ends_its_process(self: Any, sid: str) -> None:
     """Leave what only the end of the process sends."""

@@ -2,17 +2,22 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import celery
 import pytest
 
 from deploy.local import Process, RabbitMQ
 from progress_ws import BlockingPublisher, Cancelled
 from progress_ws.celery import ProgressTask
+from progress_ws.errors import InvalidMessage, SettingsError
 from progress_ws.node.settings import Settings
+from progress_ws.publish import default
 from tests.adapters import jobs
 from tests.adapters.conftest import SID, Screen
 from tests.node.conftest import LiveNode, live_when_ready, say, vhost
@@ -23,6 +28,7 @@ __all__ = ["vhost"]
 
 ROOT = Path(__file__).parents[2]
 FINAL = {"done", "failed", "cancelled"}
+URL = "amqp://127.0.0.1:1"
 
 pytestmark = pytest.mark.broker
 
@@ -30,11 +36,12 @@ pytestmark = pytest.mark.broker
 class Worker(Process):
     """A Celery worker with two children."""
 
-    def __init__(self, folder: Path, url: str, **environ: str) -> None:
+    def __init__(self, folder: Path, url: str, *more: str) -> None:
         argv = [sys.executable, "-m", "celery", "-A", "tests.adapters.jobs", "worker"]
         argv += ["-P", "prefork", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle"]
+        argv += more
         env = {"PATH": os.environ["PATH"], "PROGRESS_WS_AMQP_URL": url, "PYTHONPATH": str(ROOT)}
-        super().__init__(argv, log=folder / "celery.log", env=env | {"C_FORCE_ROOT": "1"} | environ)
+        super().__init__(argv, log=folder / "celery.log", env=env | {"C_FORCE_ROOT": "1"})
 
     def wait_ready(self) -> None:
         """Wait until it takes tasks."""
@@ -200,6 +207,31 @@ async def test_a_failure_that_the_task_swallows_is_shown_at_its_end(page: Page) 
 async def test_a_rejection(page: Page, requeue: bool, state: str) -> None:
     await send(jobs.rejects, page, requeue)
     assert (await page.until())["state"] == state
+    assert page.frames[-1]["run"].endswith(".0001~" if requeue else ".0001")
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "error", "attempt"),
+    [
+        ("well", "done", None, 1),
+        ("failure", "failed", "ValueError: broken", 1),
+        ("retry", "done", None, 2),
+    ],
+)
+async def test_a_task_that_shows_nothing_of_what_waits_in_view(
+    page: Page, ends: str, state: str, error: str | None, attempt: int
+) -> None:
+    """It has nothing to do, or fails before its block."""
+    await send(jobs.shows_nothing, page, ends)
+    last = await page.until()
+    assert (last["state"], last.get("error"), last["attempt"]) == (state, error, attempt)
+    assert last["title"] == "Report"
+
+
+async def test_a_task_that_is_ended_by_its_time_limit_has_failed(page: Page) -> None:
+    await send(jobs.too_long, page)
+    last = await page.until()
+    assert (last["state"], last["error"]) == ("failed", "TimeLimitExceeded: 1 s")
 
 
 # -- cancelled ----------------------------------------------------------------------------------
@@ -262,6 +294,28 @@ async def test_what_waits_at_the_end_of_a_child_is_sent(
         frames.append(await page.browser.frame())
 
 
+@pytest.mark.slow
+async def test_a_task_that_another_worker_takes_up_goes_on(
+    url: str, node: LiveNode, sender: BlockingPublisher, tmp_path: Path
+) -> None:
+    """Its own is told to end at once, and has not acknowledged it."""
+    started = tmp_path / "started"
+    async with node.tab() as browser:
+        page = Page(browser)
+        other = "-n", "other@%h", "-Q", "other"
+        with running(Worker(subfolder(tmp_path), url, *other)) as worker:
+            send = partial(jobs.late.apply_async, (str(started),), sid=page.sid, queue="other")
+            await asyncio.to_thread(send)
+            await eventually(started.exists, 20)
+            await page.until("running")
+            os.kill(worker.pid, signal.SIGQUIT)
+            assert (await page.until("queued"))["text"] == "interrupted"
+            await asyncio.to_thread(worker.wait_end)
+        with running(Worker(subfolder(tmp_path), url, *other)):
+            last = await page.until()
+        assert (last["state"], last["current"], last["attempt"]) == ("done", 2, 1)
+
+
 # -- without a worker ---------------------------------------------------------------------------
 
 
@@ -295,6 +349,21 @@ def test_a_task_may_be_applied(called: Called) -> None:
     assert result.state == "SUCCESS"
     assert [str(bar.state) for bar in called.bars[1:]] == ["queued", "done"]
     assert called.bars[1].run < called.bars[2].run
+
+
+@pytest.mark.parametrize(("environ", "sid"), [({}, SID), ({"PROGRESS_WS_AMQP_URL": URL}, "short")])
+def test_what_is_set_wrongly_is_told_before_a_task_is_sent(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], sid: str
+) -> None:
+    """Whoever is told that it failed sends it again."""
+    sent: list[Any] = []
+    monkeypatch.setattr(celery.Task, "apply_async", lambda *_, **options: sent.append(options))
+    monkeypatch.setattr(os, "environ", environ)
+    monkeypatch.setattr(ProgressTask, "publisher", None)
+    monkeypatch.setattr(default, "_publisher", None)
+    with pytest.raises((SettingsError, InvalidMessage)):
+        jobs.report.apply_async((1,), sid=sid)
+    assert sent == []
 
 
 def test_called_a_task_is_stopped_by_an_exception(
