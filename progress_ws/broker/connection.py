@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aiormq import TransportFactory
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory
 from aiormq.exceptions import (
     AMQPError,
     AuthenticationError,
@@ -108,16 +109,36 @@ def is_blocked(connection: AbstractConnection) -> bool:
     return True
 
 
+class _Kept(TransportFactory):
+    """A transport factory that knows what it has opened."""
+
+    def __init__(self, factory: TransportFactory) -> None:
+        self._factory = factory
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self._writer = await self._factory.create(url, **kwargs)
+        return reader, self._writer
+
+    def abort(self) -> None:
+        """Cut it off, and with it whatever the library runs for it."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+
 async def _open(
     url: URL, name: str, transport_factory: TransportFactory | None
 ) -> AbstractConnection:
     """Open a connection; one that comes after its opener has been cancelled is closed again."""
+    plain = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+    kept = _Kept(transport_factory or plain)
 
     def new(*args: Any, **kwargs: Any) -> aio_pika.Connection:
         connection = aio_pika.Connection(*args, **kwargs)
-        if transport_factory is not None:
-            # What aio-pika hands on to aiormq, which has the hook; aio-pika has no argument for it.
-            connection.kwargs["transport_factory"] = transport_factory
+        # What aio-pika hands on to aiormq, which has the hook; aio-pika has no argument for it.
+        connection.kwargs["transport_factory"] = kept
         return connection
 
     opening = asyncio.ensure_future(
@@ -128,9 +149,11 @@ async def _open(
         )
     )
     try:
-        return await asyncio.shield(opening)
+        # Not `shield`: from Python 3.14 on it logs what becomes of it once nobody waits any more.
+        await asyncio.wait([opening])
+        return opening.result()
     except asyncio.CancelledError:
-        await _give_up(opening)
+        await _give_up(opening, kept)
         raise
     finally:
         del opening  # it holds its error, whose traceback holds this frame
@@ -144,14 +167,15 @@ async def _close(connection: AbstractConnection) -> None:
             await connection.close()
 
 
-async def _give_up(opening: asyncio.Task[aio_pika.Connection]) -> None:
+async def _give_up(opening: asyncio.Task[aio_pika.Connection], kept: _Kept) -> None:
     """Let nothing be left of a connection that nobody wants any more."""
-    # Cancelled in its very last step it would leave an open connection that nobody has.
     await asyncio.wait([opening], timeout=OPEN_GRACE_S)
     opening.cancel()
     await asyncio.wait([opening], timeout=CLOSE_TIMEOUT_S)
     if opening.done() and not opening.cancelled() and opening.exception() is None:
         await _close(opening.result())
+    else:
+        kept.abort()  # cancelled in its last steps it leaves an open connection that nobody has
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import aiormq
 import pytest
 
 from deploy.local import RabbitMQ
@@ -181,6 +182,27 @@ async def test_attempts_that_are_never_answered_end_in_time_and_leave_nothing_op
             # One may be open a moment longer than its attempt; more of them would be a leak.
             await eventually(lambda: silence.open <= 1, what="no more than one open")
         await eventually(lambda: silence.open == 0, what="everything closed")
+
+
+async def test_cancelled_in_the_last_steps_of_its_opening_a_link_leaves_no_connection(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library has opened it then, and has not handed it out: nobody could close it."""
+    before, is_last, ready = asyncio.all_tasks(), asyncio.Event(), aiormq.Connection.ready
+
+    async def slowly_ready(self: aiormq.Connection) -> None:
+        is_last.set()
+        await asyncio.sleep(0.1)
+        await ready(self)
+
+    monkeypatch.setattr(aiormq.Connection, "ready", slowly_ready)
+    monkeypatch.setattr(connection, "OPEN_GRACE_S", 0.01)
+    opening = asyncio.create_task(open_link(amqp_url, NAMES, name="a test's").__aenter__())
+    await is_last.wait()
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+    await eventually(lambda: asyncio.all_tasks() == before, 3, what="no task left")
 
 
 async def test_a_silent_broker_is_noticed_by_its_missing_heartbeats(
