@@ -185,18 +185,29 @@ class Wire:
 
     async def _await_reader(self) -> None:
         is_stalled = False
+        # All who wait for one connection wait for one future of aiohttp's: to be cancelled here
+        # must not cancel them. What becomes of it then is nobody's error, but from Python 3.14 on
+        # `shield` would log it as one.
+        drained = asyncio.ensure_future(self._writer.drain())
+        drained.add_done_callback(_take_note)
         try:
             async with asyncio.timeout(STALLED_AFTER_S):
-                # All who wait for one connection wait for one future of aiohttp's: to be cancelled
-                # here must not cancel them.
-                await asyncio.shield(self._writer.drain())
+                await asyncio.wait([drained])
+            drained.result()
         except TimeoutError:
             is_stalled = True
         except ConnectionError:
             return  # the reader notices too, and ends the socket
         finally:
             self._drain = None
+            del drained  # it holds its error, whose traceback holds this frame
         if is_stalled:
             self.owner.let_go()
         else:
             self.wake()
+
+
+def _take_note(done: asyncio.Future[None]) -> None:
+    """See how it ended: an exception that nobody has seen is logged."""
+    if not done.cancelled():
+        done.exception()

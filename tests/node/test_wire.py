@@ -1,6 +1,7 @@
 """One wire: what leaves in one write, what waits for its reader, and when nothing is written."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -150,8 +151,13 @@ async def test_a_reader_that_never_catches_up_is_told(
 async def test_its_end_cancels_nobody_else_who_waits_for_the_reader(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of aiohttp's connections all who drain them wait for one future: a pong may be another."""
-    shared, waits = asyncio.get_running_loop().create_future(), asyncio.Event()
+    """Of aiohttp's connections all who drain them wait for one future: a pong may be another.
+
+    And when that connection is lost, nothing is logged.
+    """
+    loop, logged = asyncio.get_running_loop(), list[Any]()
+    loop.set_exception_handler(lambda _, context: logged.append(context))
+    shared, waits = loop.create_future(), asyncio.Event()
 
     async def drain() -> None:
         waits.set()
@@ -166,7 +172,10 @@ async def test_its_end_cancels_nobody_else_who_waits_for_the_reader(
     line.wire.end()
     await line.wire.ended()
     assert not shared.done()
-    shared.set_result(None)
+    shared.set_exception(ConnectionError("Connection lost"))
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert not logged
 
 
 async def test_after_its_end_nothing_is_written(line: Line) -> None:
