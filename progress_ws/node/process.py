@@ -96,7 +96,10 @@ def cannot_listen(settings: Settings, exc: OSError) -> SettingsError:
     if exc.errno in (errno.EADDRNOTAVAIL, None) or isinstance(exc, socket.gaierror):
         name, value = ("host", settings.host)
     reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else str(exc)
+    mend = "it must be free and this host's own"
+    if exc.errno == errno.EACCES:
+        mend = "it must be one that this user may have: as a rule 1024 or higher"
     return SettingsError(
         f"{variable(name)}={value} is wrong: cannot listen on "
-        f"{settings.host}:{settings.port}: {reason}; it must be free and this host's own"
+        f"{settings.host}:{settings.port}: {reason}; {mend}"
     )

@@ -19,10 +19,11 @@ import structlog
 
 from progress_ws.broker.urls import reachable
 from progress_ws.core.backoff import Backoff
+from progress_ws.errors import SettingsError
 from progress_ws.node import logs
 from progress_ws.node.loop import run
 from progress_ws.node.process import CreateApp, OnListening, cannot_listen, run_node
-from progress_ws.node.settings import Settings
+from progress_ws.node.settings import Settings, variable
 from progress_ws.node.siblings import Siblings
 
 log = structlog.get_logger(__name__)
@@ -40,12 +41,12 @@ def supervise(
     """Run the workers until SIGTERM or SIGINT; return the exit status.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port cannot be had, or no folder to meet in.
     """
-    with _reserved_port(settings) as port, tempfile.TemporaryDirectory(prefix="progress-ws-") as d:
+    with _reserved_port(settings) as port, _meeting_place(settings) as folder:
         if on_listening is not None:
             on_listening(reachable(settings.host, port))
-        crew = _Crew(replace(settings, port=port), create_app, Path(d))
+        crew = _Crew(replace(settings, port=port), create_app, folder)
         return crew.run()
 
 
@@ -76,9 +77,20 @@ class _Crew:
             args=(self._settings, self._create_app, self._folder, worker),
             name=f"progress-ws worker {worker}",
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as exc:  # this host is short of files, processes or memory
+            again_s = self._put_off(worker)
+            reason = exc.strerror
+            log.error("worker cannot be started", worker=worker, reason=reason, again_s=again_s)
+            return
         self._workers[worker] = process
         self._started_s[worker] = time.monotonic()
+
+    def _put_off(self, worker: int) -> float:
+        delay_s = self._backoff.next_s()
+        self._due_s[worker] = time.monotonic() + delay_s
+        return delay_s
 
     def _watch(self) -> None:
         """Wait a moment for an end; start again what ended, later the more often it happens."""
@@ -89,9 +101,8 @@ class _Crew:
                 del self._workers[worker]
                 if now - self._started_s[worker] > HEALTHY_AFTER_S:
                     self._backoff.reset()
-                delay_s = self._backoff.next_s()
-                self._due_s[worker] = now + delay_s
-                log.error("worker died", worker=worker, exitcode=process.exitcode, again_s=delay_s)
+                again_s = self._put_off(worker)
+                log.error("worker died", worker=worker, exitcode=process.exitcode, again_s=again_s)
         for worker, due_s in list(self._due_s.items()):
             if self._signal is None and now >= due_s:
                 self._start(worker)
@@ -130,13 +141,29 @@ def _reserved_port(settings: Settings) -> Iterator[int]:
             probe.bind(address)
             probe.listen()  # with SO_REUSEADDR only this finds another that listens
             port: int = probe.getsockname()[1]
-        with socket.socket(family, socket.SOCK_STREAM) as held:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            held.bind((address[0], port, *address[2:]))
-            yield port
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((address[0], port, *address[2:]))
     except OSError as exc:
         raise cannot_listen(settings, exc) from exc
+    with held:
+        yield port
+
+
+@contextmanager
+def _meeting_place(settings: Settings) -> Iterator[Path]:
+    """Make the folder of the sockets over which workers ask each other."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="progress-ws-", ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise SettingsError(
+            f"{variable('workers')}={settings.workers} is wrong: workers ask each other in a "
+            f"temporary folder, and none can be made ({exc.strerror}); it must be 1, or TMPDIR "
+            "must name a folder that may be written to"
+        ) from exc
+    with made as name:
+        yield Path(name)
 
 
 def _work(settings: Settings, create_app: CreateApp, folder: Path, worker: int) -> None:

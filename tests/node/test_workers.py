@@ -1,9 +1,12 @@
 """Several processes on one port: each a node of its own, and one answers for all."""
 
 import asyncio
+import errno
 import json
 import os
+import resource
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,6 +17,10 @@ import pytest
 from deploy.local import Node, RabbitMQ
 from deploy.local.process import stands_still
 from progress_ws import new_sid
+from progress_ws.errors import SettingsError
+from progress_ws.node.app import create_app
+from progress_ws.node.settings import Settings
+from progress_ws.node.workers import supervise
 from tests.node.conftest import BEARER, TOKEN
 from tests.support.metrics import metric
 from tests.support.parts import new_vhost, running, subfolder
@@ -112,9 +119,14 @@ async def test_every_worker_is_a_node(node: Node) -> None:
 
 
 async def test_one_worker_answers_for_all(node: Node) -> None:
-    """While one is dead the node is not ready and says which; it comes back by itself."""
+    """While one is dead the node is not ready and says which; it comes back by itself.
+
+    At first it cannot: the host is short of files, as it may be of memory or processes.
+    """
     before = workers(node)
     assert len(before) == WORKERS
+    soft, hard = resource.prlimit(node.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (len(before), hard))
     os.kill(before[0], signal.SIGKILL)
 
     reasons = []
@@ -126,6 +138,8 @@ async def test_one_worker_answers_for_all(node: Node) -> None:
 
     await eventually(is_missed, 5)
     assert "worker" in json.loads(reasons[-1])["reason"]
+    await eventually(lambda: '"event": "worker cannot be started"' in node.output)
+    resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (soft, hard))
     await eventually(lambda: node.ready, 15)
     after = workers(node)
     assert len(after) == WORKERS
@@ -167,6 +181,17 @@ async def test_a_frozen_worker_is_missed(node: Node) -> None:
         finally:
             os.kill(victim, signal.SIGCONT)
     await eventually(lambda: node.ready, 20)
+
+
+def test_a_host_without_a_place_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that may write nothing is told so, and not that its port is wrong."""
+
+    def refuse(*_args: object, **_kwargs: object) -> str:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(SettingsError, match=r"WORKERS=2 is wrong.*Read-only file system.*TMPDIR"):
+        supervise(Settings(port=0, workers=2), create_app)
 
 
 async def test_a_signal_to_everybody_ends_all_well(own_node: Node) -> None:
