@@ -168,6 +168,11 @@ class Sender:
         self._listens.set()
 
     @property
+    def obstacle(self) -> str | None:
+        """Why nothing goes out now: there is no link, or the broker takes nothing over it."""
+        return self.trouble or (None if self._link is None else self._link.trouble)
+
+    @property
     def cut_off(self) -> str | None:
         """Why nothing gets through, as far as that is known; None otherwise.
 

@@ -112,6 +112,10 @@ class Cluster:
         if self._unheard_since is None:
             self._unheard_since = self._clock()
 
+    def unsent(self) -> None:
+        """Nothing can be sent at the moment: that nothing comes back says nothing."""
+        self._unheard_since = None
+
     def hears_itself(self, subscription: int) -> bool:
         """Tell whether a heartbeat came back lately through this subscription: ready."""
         heard_s, own = self._heard.get(self._instance, (0.0, None))

@@ -34,7 +34,14 @@ CLIENT_FOLDER = Path(__file__).parents[1] / "client"
 def create_app(settings: Settings) -> web.Application:
     """Build the application of one node; whoever runs it may add routes of its own."""
     parts, metrics, lag = build(settings), Metrics(settings.node), Lag()
-    metrics.register(NodeCollector(settings.node, parts, lag))
+    readiness = Readiness(
+        cluster=parts.cluster,
+        feed=parts.feed,
+        sender=parts.sender,
+        sockets=parts.sockets,
+        memory=parts.memory,
+    )
+    metrics.register(NodeCollector(settings.node, parts, lag, readiness))
     app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[as_problems])
     app[keys.SETTINGS] = settings
     app[keys.HUB] = parts.hub
@@ -49,13 +56,7 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.METRICS] = metrics
     app[keys.TURN] = Turn(metrics.written_s.observe)
     app[keys.BODIES] = Bodies()
-    app[keys.READINESS] = Readiness(
-        cluster=parts.cluster,
-        feed=parts.feed,
-        sender=parts.sender,
-        sockets=parts.sockets,
-        memory=parts.memory,
-    )
+    app[keys.READINESS] = readiness
     app.cleanup_ctx.append(partial(_run, parts, lag))
     app.on_response_prepare.append(_serve_client)
     _add_routes(app, parts.origins)

@@ -61,7 +61,9 @@ class Pulse:
                 self._tell_trouble()
                 if self._beat is None or self._beat.done():
                     self._beat = asyncio.create_task(self._announce())
-                if self._cluster.is_deaf():
+                if self._sender.obstacle is not None:
+                    self._cluster.unsent()
+                elif self._cluster.is_deaf():
                     log.warning("deaf: heartbeats go out and do not come back; subscribing anew")
                     self._feed.resubscribe("heartbeats went out and did not come back")
                 hears = self._cluster.hears_itself(self._feed.reconnects)
@@ -116,7 +118,7 @@ class Pulse:
 
     def _tell_trouble(self) -> None:
         """Log what keeps this node from its broker once, and when it is over."""
-        trouble = self._feed.trouble or self._sender.trouble
+        trouble = self._feed.trouble or self._sender.obstacle
         sides: tuple[Feed | Sender, ...] = (self._feed, self._sender)
         before, self._lost = self._lost, [side.reconnects for side in sides]
         if trouble == self._trouble:
@@ -131,5 +133,7 @@ class Pulse:
         self._trouble = trouble
         if trouble is None:
             log.info("connected to the broker", broker=self._broker)
-        else:
+        elif self._feed.trouble or self._sender.trouble:
             log.warning("not connected to the broker", broker=self._broker, reason=trouble)
+        else:
+            log.warning("the broker takes no messages", broker=self._broker, reason=trouble)

@@ -19,6 +19,7 @@ from progress_ws.core.memory import Memory
 from progress_ws.core.update import Update
 from progress_ws.node.lag import Lag
 from progress_ws.node.parts import Parts
+from progress_ws.node.readiness import Readiness
 from progress_ws.node.recovery import Recovery
 
 _published_s = attrgetter("published_s")
@@ -77,15 +78,21 @@ class Ages(Collector):
 class NodeCollector(Collector):
     """Reads the counters of a node's parts."""
 
-    def __init__(self, node: str, parts: Parts, lag: Lag) -> None:
+    def __init__(self, node: str, parts: Parts, lag: Lag, readiness: Readiness) -> None:
         self._node = node
         self._parts = parts
         self._lag = lag
+        self._readiness = readiness
 
     def collect(self) -> Iterator[Metric]:
         """See `prometheus_client`."""
         parts = self._parts
         hub, intake, feed, sender = parts.hub, parts.intake, parts.feed, parts.sender
+        yield self._gauge(
+            "ready",
+            "1 while this node is ready for browsers, else 0; GET /readyz says why.",
+            self._readiness.obstacle() is None,
+        )
         yield self._gauge(
             "connections",
             "WebSockets and event streams that are open on this node.",

@@ -43,9 +43,9 @@ class Readiness:
             return f"cannot receive: {self._feed.trouble}"
         if self._cluster.hears_itself(self._feed.reconnects):
             return None if self._memory.is_current else "catching up with what it missed"
-        if self._sender.trouble is not None:
-            return f"cannot publish: {self._sender.trouble}"
+        if (trouble := self._sender.obstacle) is not None:
+            return f"cannot publish: {trouble}"
         return (
             "no heartbeat of this node comes back through the exchange: its queue or binding is "
-            "gone (it will subscribe anew), or the broker takes no messages (an alarm?)"
+            "gone (it will subscribe anew), or the broker confirms nothing"
         )

@@ -168,6 +168,18 @@ def test_a_node_that_cannot_send_is_not_deaf(cluster: Cluster, clock: Clock) -> 
     assert not cluster.is_deaf()
 
 
+def test_a_node_that_cannot_send_any_more_is_not_deaf(cluster: Cluster, clock: Clock) -> None:
+    """An alarm of the broker: what was confirmed last had come back before."""
+    cluster.confirmed()
+    for _ in range(3):
+        clock.pass_s(DEAF_AFTER_S / 2)
+        cluster.unsent()
+    assert not cluster.is_deaf()
+    cluster.confirmed()
+    clock.pass_s(DEAF_AFTER_S)
+    assert cluster.is_deaf()
+
+
 def test_a_node_is_deaf_when_what_was_confirmed_does_not_come_back(
     cluster: Cluster, clock: Clock
 ) -> None:

@@ -17,6 +17,7 @@ NOBODY = "amqp://somebody:a-secret-password@127.0.0.1:1/"
 
 #: What an operator's dashboard is built on; `_total` is a counter's, `_bucket` a histogram's.
 NAMES = {
+    "ready",
     "connections",
     "sessions",
     "messages_received_total",
@@ -56,6 +57,7 @@ async def test_a_node_without_its_broker_is_alive_and_not_ready(start: Start) ->
 
     await eventually(says_why)
     assert await node.metric("broker_connected") == 0
+    assert await node.metric("ready") == 0
 
 
 async def test_browsers_may_connect_before_the_broker_can_be_reached(start: Start) -> None:
@@ -124,6 +126,7 @@ async def test_what_happens_is_counted(node: LiveNode) -> None:
             await one.frame()
         counted = await samples(node)
         expected = {
+            "ready": 1,
             "connections": 2,
             "sessions": 1,
             "messages_received_total": 4,

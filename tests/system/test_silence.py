@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from deploy.local import Node, Process, RabbitMQ
 from progress_ws import new_sid
 from tests.publish.test_alarm import alarm
+from tests.support.metrics import metric
 from tests.support.parts import running
 from tests.support.tab import Tab, tab
 from tests.support.waiting import eventually, stopwatch
@@ -129,7 +131,7 @@ async def test_a_node_that_starts_afterwards_finds_it_out_by_itself(
 async def test_an_alarm_of_the_broker_is_no_silence_of_the_worker(
     own_rabbitmq: RabbitMQ, sid: str, tmp_path: Path, node_process: Start
 ) -> None:
-    """It keeps the worker from speaking, and the node's heartbeats, too."""
+    """It keeps the worker from speaking, and the node's heartbeats, too: the operator is told."""
     url = own_rabbitmq.amqp_url()
     node = node_process(amqp_url=url)
     async with tab(node.url, sid=sid) as browser:
@@ -137,6 +139,14 @@ async def test_an_alarm_of_the_broker_is_no_silence_of_the_worker(
             await next_of(browser, "message")
             async with alarm(own_rabbitmq):
                 await asyncio.sleep(3 * STALL_S)  # nothing may happen meanwhile
+                await eventually(lambda: metric(node, "ready") == 0, HEALED_S)
+                async with (
+                    aiohttp.ClientSession() as http,
+                    http.get(f"{node.url}/readyz") as answer,
+                ):
+                    assert "has an alarm" in (await answer.json())["reason"]
+            assert '"event": "the broker takes no messages"' in node.output
+            assert "deaf" not in node.output
             for _ in range(15):
                 assert (await browser.frame())["type"] == "message"
             await eventually(lambda: node.ready, HEALED_S)
