@@ -6,9 +6,11 @@ is ours, in `feed.py` and `sender.py`.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from traceback import walk_tb
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,10 +29,11 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
     PublishError,
 )
+from pamqp.commands import Connection
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
-from progress_ws.broker.seam import LinkLost, LinkRefused, Unroutable, is_ending
+from progress_ws.broker.seam import LinkLost, LinkRefused, NoVhost, Unroutable, is_ending
 
 AMQP_HEARTBEAT_S = 5
 """A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
@@ -39,6 +42,8 @@ CLOSE_TIMEOUT_S = 2.0
 BLOCKED_CLOSE_TIMEOUT_S = 0.1
 """A broker in an alarm does not read what it blocks: it would not answer the good-bye."""
 OPEN_GRACE_S = 0.05
+_OF_THE_VHOST = re.compile(r"^$|not found|refused for user '[^']*'$")
+"""How a virtual host is refused that is not there, or where a user has no permission."""
 
 LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.InvalidStateError)
 """Whatever the library raises when a connection or a channel is gone."""
@@ -218,6 +223,15 @@ def place(url: URL | str) -> str:
     return f"RabbitMQ at {url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
 
 
+def _reply(exc: BaseException) -> str:
+    """Return with which words a connection was refused: the library keeps them in a variable."""
+    for frame, _ in walk_tb(exc.__traceback__):
+        close = frame.f_locals.get("frame")
+        if isinstance(close, Connection.Close):
+            return str(close.reply_text)
+    return ""
+
+
 def _explain(exc: Exception, url: URL) -> LinkLost:
     where = place(url)
     vhost = unquote(url.raw_path[1:]) or "/"
@@ -228,7 +242,14 @@ def _explain(exc: Exception, url: URL) -> LinkLost:
                 "password in the AMQP URL (user guest may log in from the broker's own host only)"
             )
         case ConnectionNotAllowed() | InvalidFrameError():
-            return LinkRefused(
+            told = str(exc) if isinstance(exc, ConnectionNotAllowed) else _reply(exc)
+            if not _OF_THE_VHOST.search(told):
+                told = told.replace(": ", ", ")
+                return LinkRefused(
+                    f"{where} refused the connection ({told}): if that is a limit, raise it "
+                    "(rabbitmqctl set_vhost_limits or set_user_limits), or stop what is not needed"
+                )
+            return NoVhost(
                 f"{where} refused the virtual host {vhost!r}: does it exist, and does user "
                 f"{url.user or 'guest'!r} have a permission there?"
             )

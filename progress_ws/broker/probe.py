@@ -13,15 +13,13 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
-    ConnectionNotAllowed,
-    InvalidFrameError,
 )
 
 from progress_ws.broker import tolerance
 from progress_ws.broker.connection import connect, explained
 from progress_ws.broker.consumers import as_delivery
 from progress_ws.broker.questions import ANSWER_TIMEOUT_S, NAME, consume_new, open_channel
-from progress_ws.broker.seam import Deliver, LinkLost, LinkRefused, NoStream
+from progress_ws.broker.seam import Deliver, LinkLost, NoStream
 from progress_ws.broker.topology import (
     Names,
     another_kind,
@@ -31,10 +29,6 @@ from progress_ws.broker.topology import (
     find_exchange,
     missing_rights,
 )
-
-
-class NoVhost(LinkRefused):
-    """The virtual host does not exist, or is none of this user's."""
 
 
 class Missing(NoStream):
@@ -50,13 +44,8 @@ async def open_probe(url: str, names: Names) -> AsyncIterator["Probe"]:
         NoVhost: the virtual host is refused.
     """
     tolerance.install()
-    try:
-        async with connect(url, name="progress-ws doctor") as connection:
-            yield Probe(connection, names, url=url)
-    except LinkRefused as exc:
-        if isinstance(exc.__cause__, ConnectionNotAllowed | InvalidFrameError):
-            raise NoVhost(str(exc)) from exc
-        raise
+    async with connect(url, name="progress-ws doctor") as connection:
+        yield Probe(connection, names, url=url)
 
 
 class Probe:

@@ -49,6 +49,10 @@ class LinkRefused(LinkLost):
     """
 
 
+class NoVhost(LinkRefused):
+    """The virtual host does not exist, or is none of this user's."""
+
+
 class NoStream(LinkLost):
     """There is no history to read, and trying again will not bring it: the text says the mend."""
 

@@ -39,6 +39,8 @@ HISTORY_TIMEOUT_S = 5.0
 HISTORY_PAUSE_S = 0.1
 NO_QUEUE = "no queue"
 """In a 404: there is none. Other ones name the queue, and say that its node is not there yet."""
+OF_A_LIMIT = "limit"
+"""In a 406: the virtual host has as many queues as it may have."""
 MAX_DIFFERENCES = 10
 _DIFFERENCE = re.compile(
     r"inequivalent arg '(?P<name>[^']+)'.*"
@@ -139,6 +141,7 @@ async def declare_node_queue(
 
     Raises:
         LinkRefused: the user lacks a right; the text says which.
+        LinkLost: there may be no more queues.
     """
     name, any_name = names.node_queue(node), f"{names.prefix}.node.*"
     try:
@@ -152,6 +155,8 @@ async def declare_node_queue(
     except ChannelAccessRefused as exc:
         told = str(exc).replace(name, any_name)  # the same at every attempt
         raise LinkRefused(_no_right("a node", any_name, names.exchange, told)) from exc
+    except ChannelPreconditionFailed as exc:
+        raise LinkLost(_no_queue(str(exc).replace(name, any_name))) from exc
 
 
 async def declare_publisher_queue(
@@ -160,7 +165,8 @@ async def declare_publisher_queue(
     """Declare a publisher's own queue under a fresh name and bind it to the cancel requests.
 
     Raises:
-        LinkRefused: the user lacks a right, or no node has made the exchange.
+        LinkRefused: the user lacks a right, there may be no more queues, or no node has made the
+            exchange.
     """
     name, any_name = names.publisher_queue(), f"{names.prefix}.pub.*"
     try:
@@ -175,6 +181,8 @@ async def declare_publisher_queue(
         told = str(exc).replace(name, any_name)
         who = "to be cancelled a publisher"
         raise LinkRefused(_no_right(who, any_name, names.control, told)) from exc
+    except ChannelPreconditionFailed as exc:
+        raise LinkRefused(_no_queue(str(exc).replace(name, any_name))) from exc
     except ChannelNotFoundEntity as exc:
         raise LinkRefused(_no_exchange(names.control, "direct")) from exc
 
@@ -216,6 +224,8 @@ async def declare_history(
         except ChannelAccessRefused as exc:
             raise NoStream(missing_rights(names, exc)) from exc
         except (ChannelPreconditionFailed, ConnectionNotImplemented) as exc:
+            if OF_A_LIMIT in str(exc):
+                raise NoStream(_no_queue(str(exc))) from exc
             raise NoStream(
                 f"this broker makes no stream {names.history!r}: it takes RabbitMQ 3.9 or later "
                 f"with the feature flag stream_queue ({exc})"
@@ -312,6 +322,12 @@ def _no_right(who: str, queue: str, exchange: str, told: str) -> str:
         f"a right is missing: {who} needs configure, write and read on {queue!r} and "
         f"read on {exchange!r} ({told})"
     )
+
+
+def _no_queue(told: str) -> str:
+    """Say what to do about a queue that is not made, though the user may."""
+    told = told.replace(": ", ", ")
+    return f"no more queues ({told}): raise that limit (rabbitmqctl set_vhost_limits)"
 
 
 def _no_exchange(name: str, kind: str) -> str:

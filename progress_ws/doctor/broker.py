@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from progress_ws.broker.connection import place
-from progress_ws.broker.probe import NoVhost, Probe, follow_history, open_probe
+from progress_ws.broker.probe import Probe, follow_history, open_probe
 from progress_ws.broker.questions import ANSWER_TIMEOUT_S, Tried, find_refused, try_publishing
 from progress_ws.broker.rights import all_needs
-from progress_ws.broker.seam import LinkLost
+from progress_ws.broker.seam import LinkLost, NoVhost
 from progress_ws.doctor import heard, reach
 from progress_ws.doctor.findings import Finding, unchecked
 from progress_ws.doctor.verdict import STREAM_LATE_S, Seen, Subject, fell_silent, findings, no_vhost

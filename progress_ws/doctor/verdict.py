@@ -210,8 +210,8 @@ def _no_history(subject: Subject, seen: Seen, text: str) -> Finding:
         mend = f"RabbitMQ {seen.version} has no streams: upgrade it to 3.9 or later"
     else:
         mend = (
-            "restart a node: it makes the stream, or its log says why not (a right, the feature "
-            "flag stream_queue, PROGRESS_WS_HISTORY_SECONDS=0)"
+            "restart a node: it makes the stream, or its log says why not (a right, a limit, the "
+            "feature flag stream_queue, PROGRESS_WS_HISTORY_SECONDS=0)"
         )
     return problem("history", f"{text}: whatever a node misses is lost to its browsers", mend)
 

@@ -8,7 +8,8 @@ import pytest
 from deploy.local import RabbitMQ, free_port
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.link import open_link
-from progress_ws.broker.seam import LinkLost, LinkRefused
+from progress_ws.broker.seam import LinkLost, LinkRefused, NoStream
+from progress_ws.broker.stream import recall
 from tests.broker.conftest import NAMES, Users, batch, listening
 from tests.support.proxy import Proxy
 from tests.support.server import serving
@@ -132,6 +133,37 @@ async def test_a_broker_that_comes_later(proxy: Proxy, proxied_url: str) -> None
         await proxy.listen()
         await eventually(lambda: feed.trouble is None, what="subscribed")
         assert feed.reconnects == 0
+
+
+# -- limits -------------------------------------------------------------------------------------
+
+
+def limit(rabbitmq: RabbitMQ, vhost: str, what: str, value: int) -> None:
+    """Let a virtual host have so many at the most."""
+    body = {"value": value}
+    rabbitmq.management.request("PUT", "vhost-limits", vhost, what, body=body)
+
+
+async def test_no_more_connections(rabbitmq: RabbitMQ, vhost: str, amqp_url: str) -> None:
+    """It is refused as a virtual host is that does not exist, and another thing mends it."""
+    limit(rabbitmq, vhost, "max-connections", 0)
+    trouble = await trouble_of(amqp_url, mentions="limit (0)")
+    assert "rabbitmqctl set_vhost_limits" in trouble
+    assert "permission" not in trouble
+    assert isinstance(await loss_of(amqp_url), LinkRefused)
+
+
+async def test_no_more_queues(rabbitmq: RabbitMQ, vhost: str, amqp_url: str) -> None:
+    """Said in the same words at each attempt; who has no queue to be cancelled on publishes on."""
+    limit(rabbitmq, vhost, "max-queues", 0)
+    trouble = await trouble_of(amqp_url, mentions="limit")
+    assert "'progress-ws.node.*'" in trouble
+    assert "rabbitmqctl set_vhost_limits" in trouble
+    async with open_link(amqp_url, NAMES, name="x", declare=True) as link:
+        with pytest.raises(LinkRefused, match=r"'progress-ws\.pub\.\*'.*limit.*set_vhost_limits"):
+            await link.listen("publisher", lambda _sid, _key: True)
+    with pytest.raises(NoStream, match=r"limit.*set_vhost_limits"):
+        await recall(amqp_url, NAMES, name="x", since_s=1, take=lambda _: True, keep_s=60)
 
 
 # -- rights -------------------------------------------------------------------------------------
