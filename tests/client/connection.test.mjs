@@ -134,12 +134,27 @@ for (const type of ["visibilitychange", "online", "pageshow"]) {
     assert.equal(page.socket.url.searchParams.get("after"), "p-1");
   });
 
-  test(`${type} while connecting changes nothing`, (t) => {
+  test(`${type} while connecting for the first time changes nothing`, (t) => {
     const page = new Page(t);
     page.open();
     page.happens(type);
     assert.equal(page.sockets.length, 1);
     assert.deepEqual(page.socket.sent, []);
+  });
+
+  test(`${type} puts a new attempt in the place of one that follows upon a failed one`, (t) => {
+    const { page, client } = openPage(t);
+    page.socket.closes();
+    page.clock.advance(500);
+    assert.equal(client.state, "connecting");
+    page.happens(type);
+    page.happens(type);
+    assert.deepEqual(
+      page.sockets.map(({ isClosed }) => isClosed),
+      [true, true, false],
+    );
+    page.socket.welcomes(SID);
+    assert.equal(client.state, "open");
   });
 }
 

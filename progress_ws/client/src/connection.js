@@ -98,8 +98,8 @@ export class Connection {
   }
 
   cancel(sid, key) {
-    const isOpen = this.state === "open" && this.attached.get(sid);
-    return Boolean(isOpen && this._transport.cancel(sid, key));
+    const isAttached = this.state === "open" && !!this.attached.get(sid);
+    return isAttached && this._transport.cancel(sid, key);
   }
 
   /** Without a code it is the application that wants it. */
@@ -229,7 +229,8 @@ export class Connection {
       this._hasFailed = false;
     } else if (type !== "visibilitychange" || !globalThis.document?.hidden) {
       if (this.state === "open") this._transport.wake();
-      if (this.state === "waiting" && !this._mustWait) {
+      // An attempt may be as good as a wait: Firefox holds one back for up to a minute after failures.
+      else if (this._attempts && !this._mustWait) {
         this._attempts = 0;
         this.connect();
       }
