@@ -4,7 +4,7 @@
 #   deploy/install.sh cluster   RabbitMQ and nginx as well
 #   deploy/install.sh test      a browser, Node.js with npm, and the development tools as well
 #   deploy/install.sh bench     the peers that are measured beside ours, in a .venv/bench of their own
-#   deploy/install.sh test-all  Debian 13 with RabbitMQ 4, and RabbitMQ's Java client for a JDK, where they can be had
+#   deploy/install.sh test-all  Debian 13 with RabbitMQ 4, RabbitMQ's Java client for a JDK, and Firefox, where they can be had
 # A second run finds everything in place and takes no time.
 set -eu
 cd "$(dirname "$0")/.."
@@ -160,5 +160,9 @@ if [ "${1:-run}" = test-all ] && ! deploy/trixie.sh look >/dev/null 2>&1; then
 fi
 if [ "${1:-run}" = test-all ] && has javac && ! [ -e /usr/share/java/amqp-client.jar ]; then
     missing=" librabbitmq-client-java"
+    (install_missing) || true
+fi
+if [ "${1:-run}" = test-all ] && ! has firefox-esr; then
+    missing=" firefox-esr"
     (install_missing) || true
 fi
