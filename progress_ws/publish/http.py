@@ -46,7 +46,7 @@ class _TooLongPromise(InvalidMessage):
 @asynccontextmanager
 async def open_link(url: str, *, token: str) -> AsyncIterator["HttpLink"]:
     """Open a session with a node; requests will say whether it can be reached."""
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout()  # none: see `_put`
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield HttpLink(session, f"{url}/api/v1/messages")
@@ -88,10 +88,13 @@ class HttpLink:
             return [""] * len(batch.ids)
         kept = [not entry.is_given_up for entry in batch.entries]
         body = codec.encode(members)
+        headers = {"Content-Type": "application/json"}
         try:
-            async with self._session.post(
-                self._url, data=body, headers={"Content-Type": "application/json"}
-            ) as response:
+            # Not by aiohttp, whose timer swallows a cancellation that comes in the same moment.
+            async with (
+                asyncio.timeout(REQUEST_TIMEOUT_S),
+                self._session.post(self._url, data=body, headers=headers) as response,
+            ):
                 given = iter(await self._ids(response, len(members)))
                 return [next(given) if is_kept else "" for is_kept in kept]
         except aiohttp.ClientConnectorError as exc:
