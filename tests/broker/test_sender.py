@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -73,7 +73,7 @@ class Exchange:
         self.links: list[HandHeldLink] = []
         self.refusal: LinkLost | None = None
         self.attempts = 0
-        self.automatic = False
+        self.on_open: Callable[[], object] = lambda: None
 
     @asynccontextmanager
     async def open_link(self) -> AsyncIterator[HandHeldLink]:
@@ -82,6 +82,7 @@ class Exchange:
             raise self.refusal
         link = HandHeldLink()
         self.links.append(link)
+        self.on_open()
         yield link
 
     async def link(self, count: int = 1) -> HandHeldLink:
@@ -226,11 +227,14 @@ async def test_a_confirm_that_never_comes_is_a_loss(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else one lost confirm on a living connection would stop a publisher for ever."""
-    monkeypatch.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(module, "LOOKS", 1000)
     async with sending(exchange) as sender:
         sent = send(sender, "a")
         first = await exchange.puts(1)
-        second = await exchange.puts(1, link=2)
+        with monkeypatch.context() as impatient:
+            exchange.on_open = impatient.undo  # the second one's confirm does come
+            impatient.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
+            second = await exchange.puts(1, link=2)
         assert second.puts[0][0].body() == first.puts[0][0].body()
         second.confirm()
         assert await sent == [f"{sender.publisher}-1"]
@@ -239,13 +243,14 @@ async def test_a_confirm_that_never_comes_is_a_loss(
 async def test_no_confirm_is_missed_of_what_was_refused(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(module, "LOOKS", 1000)
     async with sending(exchange) as sender:
         sent = send(sender, "a")
         link = await exchange.puts(1)
         link.puts[0][1].set_exception(InvalidMessage("no", reason="refused"))
         with pytest.raises(InvalidMessage):
             await sent
+        monkeypatch.setattr(module, "CONFIRM_TIMEOUT_S", 0.1)
         await asyncio.sleep(0.3)
         assert (sender.reconnects, sender.trouble) == (0, None)
 
