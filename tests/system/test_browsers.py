@@ -1,25 +1,23 @@
-"""Browsers that do not read, and nodes that end: nobody else notices."""
+"""Browsers that do not read, and a node that ends: nobody else notices."""
 
 import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from deploy.local import Node
 from progress_ws import Publisher, new_sid
 from tests.support.metrics import metric
-from tests.support.tab import Tab, tab
+from tests.support.tab import tab
 from tests.support.waiting import eventually, stopwatch
 
 TOKEN = "a-token-for-tests"
 SLOW_READER = 4001
-RESTARTING = 1012
 
 Start = Callable[..., Node]
 
@@ -66,30 +64,6 @@ def memory_bytes(node: Node) -> int:
     resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{node.pid}/status").read_text())
     assert resident is not None
     return int(resident[1]) * 1024
-
-
-async def test_draining_sends_all_browsers_away_one_after_the_other(node_process: Start) -> None:
-    drain_s = 2
-    node = node_process(drain_seconds=drain_s)
-    async with AsyncExitStack() as stack:
-        tabs = [await stack.enter_async_context(tab(node.url)) for _ in range(20)]
-        node.terminate()
-        await eventually(lambda: node.status("/readyz") == 503, 1, what="not ready at once")
-        with pytest.raises(InvalidStatus) as refused:
-            async with tab(node.url):
-                pass
-        assert refused.value.response.status_code == 503
-
-        async def end(browser: Tab) -> tuple[int, float]:
-            return await browser.close_code(), time.monotonic()
-
-        ends = await asyncio.gather(*map(end, tabs))
-    assert {code for code, _ in ends} == {RESTARTING}
-    moments = sorted(moment for _, moment in ends)
-    assert moments[-1] - moments[0] > drain_s / 2
-    node.wait_end()
-    assert node.returncode == 0
-    await eventually(lambda: not node.group_alive)
 
 
 async def test_a_node_without_browsers_ends_at_once(node_process: Start) -> None:
