@@ -76,10 +76,12 @@ async def test_without_an_acknowledgement_only_the_prefetch_comes(
     monkeypatch.setattr(consumers, "ACK_AFTER_S", 1.0)
     got = Got()
     async with consuming(amqp_url, got, plain=plain):
-        await asyncio.to_thread(publish, amqp_url, *[b"x"] * MANY)
+        # Beside it, so that nothing passes unseen while it is slow.
+        publishing = asyncio.create_task(asyncio.to_thread(publish, amqp_url, *[b"x"] * MANY))
         await eventually(lambda: len(got.bodies) == PREFETCH)
         # Then the time is up, and so many more may come.
         await eventually(lambda: len(got.bodies) == 2 * PREFETCH)
+        await publishing
 
 
 async def test_bodies_of_every_number_of_frames_come_whole(amqp_url: str, plain: bool) -> None:

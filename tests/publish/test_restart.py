@@ -10,13 +10,14 @@ import pytest
 
 from deploy.local import RabbitMQ
 from progress_ws import Publisher
-from tests.publish.test_amqp import check_arrivals, hammer
+from tests.publish.test_amqp import SID, check_arrivals, hammer
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 SENDERS = 20
 RESTARTED_S = 60
+LAST = "the last one"
 
 
 @pytest.fixture
@@ -34,16 +35,17 @@ def kept(own_rabbitmq: RabbitMQ) -> RabbitMQ:
 
 
 def everything(rabbitmq: RabbitMQ) -> list[dict[str, Any]]:
-    """All messages of the queue, in its order, arrays taken apart."""
+    """All messages of the queue up to `LAST`, in its order, arrays taken apart."""
     found: list[dict[str, Any]] = []
     connection = pika.BlockingConnection(pika.URLParameters(rabbitmq.amqp_url()))
-    for _, _, body in connection.channel().consume("kept", auto_ack=True, inactivity_timeout=2):
-        if body is None:
-            break
+    for _, _, body in connection.channel().consume("kept", auto_ack=True, inactivity_timeout=60):
+        assert body is not None, f"{LAST!r} never came"
         decoded = json.loads(body)
         found += decoded if isinstance(decoded, list) else [decoded]
+        if found[-1].get("message") == LAST:
+            break
     connection.close()
-    return found
+    return found[:-1]
 
 
 async def restart(rabbitmq: RabbitMQ, end: Callable[[], None]) -> None:
@@ -91,6 +93,7 @@ async def test_what_was_confirmed_is_there(how: str, kept: RabbitMQ) -> None:
             stop.set()
             async with asyncio.timeout(RESTARTED_S):
                 await asyncio.gather(*senders)
+        await publisher.send(SID, LAST, timeout_s=RESTARTED_S)
     arrived = await asyncio.to_thread(everything, kept)
     repeats = check_arrivals(arrived, confirmed)
     # At most what was on its way when the connection went is there twice, under the same numbers.
