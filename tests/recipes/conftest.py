@@ -79,6 +79,17 @@ def cook(node: Node, amqp_url: str, tmp_path: Path) -> Iterator[Cook]:
         yield start
 
 
+@pytest.fixture
+def slowly(tmp_path: Path) -> dict[str, str]:
+    """For a shell whose work is to be cancelled before it ends: each step takes a second."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    sleep = folder / "sleep"
+    sleep.write_text("#!/bin/sh\nexec /bin/sleep 1\n")
+    sleep.chmod(0o755)
+    return {"PATH": f"{folder}:{_environment(tmp_path)['PATH']}"}
+
+
 def _environment(folder: Path) -> dict[str, str]:
     """What a shell of a newcomer has, with our Python's programs first."""
     return {

@@ -26,7 +26,7 @@ async def test_a_script_is_watched_to_its_end(cook: Cook, node: Node) -> None:
 
 
 async def test_a_command_is_watched_to_its_end_and_another_is_stopped(
-    cook: Cook, node: Node
+    cook: Cook, node: Node, slowly: dict[str, str]
 ) -> None:
     (command,) = commands("Any command")
     sid = new_sid()
@@ -40,7 +40,7 @@ async def test_a_command_is_watched_to_its_end_and_another_is_stopped(
 
     sid = new_sid()
     async with tab(node.url, sid=sid) as browser:
-        cook(command, SID=sid)
+        cook(command, SID=sid, **slowly)
         states = await seen(browser, "command", cancel_at=10)
     assert states[-1]["state"] == "cancelled"
     assert states[-1]["current"] < 100
