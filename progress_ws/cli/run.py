@@ -49,6 +49,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the command; return its exit status."""
+    _open_standard_streams()
     argv: list[str] = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not argv:
         raise SettingsError("COMMAND is missing: progress-ws run --sid SID -- COMMAND …")
@@ -104,8 +105,13 @@ class _Command:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup: let it be so
                 asyncio.get_running_loop().add_signal_handler(number, self._forward, number)
         try:
+            # What a shell has opened beyond the three, `<(…)` or a lock, is the command's.
             self._process = process = await asyncio.create_subprocess_exec(
-                *self._argv, stdout=streams.out, stderr=streams.err, env=self._environ
+                *self._argv,
+                stdout=streams.out,
+                stderr=streams.err,
+                env=self._environ,
+                close_fds=False,
             )
         except OSError as exc:
             streams.close()
@@ -153,6 +159,13 @@ class _Command:
             return
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
+
+
+def _open_standard_streams() -> None:
+    """Let nothing of ours be standard input, output or error: they may have been closed."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def _is_in_foreground() -> bool:

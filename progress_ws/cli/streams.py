@@ -12,6 +12,10 @@ from progress_ws.publish.bar import Bar
 READ_BYTES = 64 * 1024
 DRAIN_TIMEOUT_S = 1.0
 """A command may have left something running that keeps its output open for ever."""
+LEFT_S = 5.0
+"""After so long what still comes is of something left running, and not of the command."""
+EMPTY_S = 0.02
+"""Nothing has come for so long: what the command printed itself has been taken."""
 
 
 class Streams:
@@ -50,9 +54,11 @@ class Streams:
 
     async def drain(self) -> None:
         """Wait, after the command's end, until the last that it printed has been taken."""
-        self._passed_s = time.monotonic()
+        ended_s = self._passed_s = time.monotonic()
         while any(thread.is_alive() for thread in self._threads):
-            if not self._writing and time.monotonic() - self._passed_s > DRAIN_TIMEOUT_S:
+            now_s = time.monotonic()
+            patience_s = DRAIN_TIMEOUT_S if now_s - ended_s < LEFT_S else EMPTY_S
+            if not self._writing and now_s - self._passed_s > patience_s:
                 return
             await asyncio.sleep(0.01)
 

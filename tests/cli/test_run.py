@@ -15,7 +15,9 @@ import pytest
 
 from deploy.local import free_port
 from progress_ws import new_sid
-from tests.cli.conftest import Place, command, end, run
+from progress_ws.cli import streams
+from progress_ws.publish.place import unseen
+from tests.cli.conftest import Done, Place, command, end, run, shell
 from tests.support.tab import tab
 from tests.support.waiting import eventually
 
@@ -94,6 +96,43 @@ async def _plain(environ: Mapping[str, str], argv: tuple[str, ...]) -> tuple[int
     code = process.returncode
     assert code is not None
     return (128 - code if code < 0 else code), out, err
+
+
+async def test_it_has_what_a_shell_opens_for_it(tmp_path: Path) -> None:
+    """A process substitution, and a file that is held open as a lock or a log of its own."""
+    inner = f"{PYTHON} -m progress_ws run -- sh -c 'cat $0; echo logged >&9'"
+    script = tmp_path / "script"
+    script.write_text(f"{inner} <(echo substituted) 9>{tmp_path}/log")
+    async with shell({}, f"bash {script}") as process:
+        assert await end(process) == Done(0, "substituted\n", "")
+    assert (tmp_path / "log").read_text() == "logged\n"
+
+
+async def test_a_command_whose_streams_are_closed_runs_as_well(tmp_path: Path) -> None:
+    """As under a daemon; nothing of ours stands in their place."""
+    inner = f"echo out; echo err >&2; sleep 0.3; echo out; echo ran >{tmp_path}/log"
+    async with shell({}, f'$progress_ws run -- sh -c "{inner}" >&-') as process:
+        assert await end(process) == Done(0, "", "err\n")
+    assert (tmp_path / "log").read_text() == "ran\n"
+
+
+async def test_what_is_left_behind_and_prints_on_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(streams, "LEFT_S", 0.2)
+    passing = streams.Streams(unseen())
+    argv = "sh", "-c", "(while sleep 0.1; do echo more; done) & echo started"
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdout=passing.out, stderr=passing.err, start_new_session=True
+    )
+    passing.start()
+    await process.wait()
+    try:
+        async with asyncio.timeout(5):
+            await passing.drain()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert capfd.readouterr().out.startswith("started\n")
 
 
 async def test_what_it_prints_comes_at_once() -> None:
