@@ -107,10 +107,14 @@ async def _watch_node(source: target.Target, sid: str) -> None:
 
     url = f"{source.url}/websocket/progress?sid="  # no sid in anybody's log of URLs
     try:
-        async with aiohttp.ClientSession() as session, session.ws_connect(url) as frames:
-            await frames.send_str(codec.frame("follow", sid=sid).decode())
-            async for frame in frames:
-                print(codec.one_line(frame.data.encode()), flush=True)
+        async with aiohttp.ClientSession() as session, asyncio.timeout(CONNECT_TIMEOUT_S) as limit:
+            async with session.ws_connect(url) as frames:
+                limit.reschedule(None)
+                await frames.send_str(codec.frame("follow", sid=sid).decode())
+                async for frame in frames:
+                    print(codec.one_line(frame.data.encode()), flush=True)
             raise ProgressError(f"{source.url} closed the connection: code {frames.close_code}")
+    except TimeoutError as exc:
+        raise ProgressError(f"{source.url}: no answer within {CONNECT_TIMEOUT_S:g} s") from exc
     except aiohttp.ClientError as exc:
         raise ProgressError(f"{source.url}: {exc}") from exc

@@ -93,7 +93,9 @@ class HttpLink:
             # Not by aiohttp, whose timer swallows a cancellation that comes in the same moment.
             async with (
                 asyncio.timeout(REQUEST_TIMEOUT_S),
-                self._session.post(self._url, data=body, headers=headers) as response,
+                self._session.post(
+                    self._url, data=body, headers=headers, allow_redirects=False
+                ) as response,
             ):
                 given = iter(await self._ids(response, len(members)))
                 return [next(given) if is_kept else "" for is_kept in kept]
@@ -137,15 +139,23 @@ class HttpLink:
                 if self._on_cancel is not None:
                     self._on_cancel(wish.sid, wish.key)
             return accepted.ids
+        raise self._refusal(response, body)
+
+    def _refusal(self, response: aiohttp.ClientResponse, body: bytes) -> Exception:
+        """Say what an answer means that is no confirm."""
+        status = response.status
         try:
             problem = codec.decode(body, _Problem)
         except InvalidMessage:
             problem = _Problem()  # not from a node: a proxy's page, say
-        said = f"{self._url} answered {response.status}: {problem.detail or problem.title}"
-        if response.status == 400 and problem.field == "stall_s":
-            raise _TooLongPromise(said, max_stall_s=problem.max_stall_s)
-        if response.status in (400, 413):
-            raise InvalidMessage(said, reason="refused")
-        if response.status in (401, 403, 404, 405):
-            raise LinkRefused(said)
-        raise LinkLost(said)
+        said = f"{self._url} answered {status}: {problem.detail or problem.title}"
+        if (place := response.headers.get("Location")) and 300 <= status < 400:
+            # Followed, a POST would become a GET.
+            return LinkRefused(f"{self._url} answered {status}: it is at {place}")
+        if status == 400 and problem.field == "stall_s":
+            return _TooLongPromise(said, max_stall_s=problem.max_stall_s)
+        if status in (400, 413):
+            return InvalidMessage(said, reason="refused")
+        if status in (401, 403, 404, 405):
+            return LinkRefused(said)
+        return LinkLost(said)

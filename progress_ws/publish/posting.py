@@ -12,6 +12,8 @@ from progress_ws.core.message import Draft
 from progress_ws.errors import ProgressError
 from progress_ws.publish.outage import Outage
 
+NOT_STARTED = "the publisher is not started: use it in `async with Publisher(…)`"
+
 
 class Posting:
     """The part of a publisher that posts."""
@@ -78,7 +80,7 @@ class Posting:
 
     def _started(self) -> Sender:
         if self._sender is None or self._running is None:
-            raise ProgressError("the publisher is not started: use it in `async with Publisher(…)`")
+            raise ProgressError(NOT_STARTED)
         if self._running.done():
             cause = None if self._running.cancelled() else self._running.exception()
             raise ProgressError("the publisher has ended") from cause

@@ -12,10 +12,11 @@ from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.sender import Sender
 from progress_ws.core.message import Draft
 from progress_ws.core.progress import Request, Update
+from progress_ws.errors import ProgressError
 from progress_ws.publish import ending
 from progress_ws.publish.bar import KEY, STALL_S, Bar
 from progress_ws.publish.opening import opener
-from progress_ws.publish.posting import Posting
+from progress_ws.publish.posting import NOT_STARTED, Posting
 from progress_ws.publish.reporter import Reporter
 
 log = logging.getLogger("progress_ws")
@@ -230,7 +231,10 @@ class Publisher(Posting):
 
         Raises:
             InvalidMessage: no node would accept it; the text names the field.
+            ProgressError: the publisher is not started, or was closed.
         """
+        if self._sender is None:
+            raise ProgressError(NOT_STARTED)
         request = Request(wanted=cancellable, raises=raise_cancelled, on_cancel=on_cancel)
         self._draft(sid, "", key=key, run=run, stall_s=stall_s)
         bar = Bar(

@@ -85,7 +85,10 @@ def track(
 
 def length(iterable: object) -> int | None:
     """Return how many items there are; None where that is not known before the end."""
-    return len(iterable) if isinstance(iterable, Sized) else None
+    try:
+        return len(iterable) if isinstance(iterable, Sized) else None
+    except Exception:  # noqa: BLE001 - some have a `__len__` only to say that they have no length
+        return None
 
 
 def loop(iterable: Iterable[T], begin: Callable[[], Any]) -> Iterator[T]:

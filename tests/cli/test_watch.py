@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -220,6 +221,18 @@ def test_nobody_there_is_1(
         assert err.count("\n") == 1
         assert "127.0.0.1:1" in err
         assert "SECRET" not in err
+
+
+async def test_a_node_that_never_answers_is_1(
+    run_here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CONNECT_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with asyncio.timeout(5):
+            done = await run_here({"PROGRESS_WS_URL": url}, "watch", new_sid())
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"progress-ws: {url}: no answer within 0.3 s\n"
 
 
 async def test_an_address_that_is_no_node_is_1(node_place: Place, run_here: Here) -> None:

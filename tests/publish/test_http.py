@@ -296,6 +296,17 @@ async def test_a_wrong_token_or_address_is_told_at_once(
             await publisher.send(SID, "a", timeout_s=30)
 
 
+async def test_an_address_that_has_moved_is_told_with_the_new_one(
+    node: Node, publisher: Publisher
+) -> None:
+    """As from http to https; a POST that follows it arrives as a GET."""
+    new = "https://node/api/v1/messages"
+    node.answers = [lambda _: web.Response(status=301, headers={"Location": new})] * 1000
+    with pytest.raises(PublishError, match=f"301.*{new}"):
+        async with asyncio.timeout(3):
+            await publisher.send(SID, "a", timeout_s=30)
+
+
 async def refusal_in_time(publisher: Publisher) -> str:
     """What a send of a publisher is told; neither it nor the end keep anybody waiting."""
     async with asyncio.timeout(4), publisher:

@@ -176,6 +176,21 @@ async def test_a_loop_is_tracked(way: Way) -> None:
     assert last["title"] == "Import"
 
 
+async def test_a_loop_whose_length_cannot_be_told(way: Way) -> None:
+    """As those of PyTorch over a stream: they have a `__len__`, which raises."""
+
+    class Stream(list[int]):
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+    sid = new_sid()
+    async with way.publisher() as publisher:
+        for _ in track(Stream((1, 2)), sid=sid, publisher=publisher):
+            pass
+        last = (await frames_until_final(way, sid))[-1]["message"]
+    assert (last["state"], last["current"], last.get("total")) == ("done", 2, None)
+
+
 async def test_an_asynchronous_loop_is_tracked(way: Way) -> None:
     async def numbers() -> AsyncIterator[int]:
         for n in range(3):

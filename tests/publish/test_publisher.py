@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from progress_ws import BlockingPublisher, InvalidMessage, ProgressError, Publisher, new_sid
+from progress_ws import BlockingPublisher, InvalidMessage, ProgressError, Publisher, new_sid, track
 from progress_ws.core.message import parse_id
 from progress_ws.errors import SettingsError
 from tests.publish.conftest import Way
@@ -188,10 +188,14 @@ async def test_before_the_start_and_after_the_end_it_says_how_it_is_meant(way: W
     publisher = way.publisher()
     with pytest.raises(ProgressError, match="async with"):
         await publisher.send(new_sid(), 1)
+    with pytest.raises(ProgressError, match="async with"):
+        list(track([1], sid=new_sid(), publisher=publisher))
     async with publisher:
         await publisher.send(new_sid(), 1)
     with pytest.raises(ProgressError, match="async with"):
         publisher.post(new_sid(), 1)
+    with pytest.raises(ProgressError, match="async with"):
+        publisher.progress(new_sid())
 
 
 async def test_a_publisher_whose_task_was_cancelled_says_so(way: Way) -> None:
