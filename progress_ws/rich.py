@@ -103,9 +103,13 @@ class Progress(rich_progress.Progress):
         self._step(task_id)
 
     def reset(self, task_id: TaskID, **changes: Any) -> None:
-        """Begin a task anew as rich does: as a new run of its key, if it has ended."""
+        """Begin a task anew as rich does: as a new run, for within a run no count goes back."""
+        task = self._tasks[task_id]
+        before = task.completed
         super().reset(task_id, **changes)
-        if (bar := self._bars.get(task_id)) is not None and bar.has_ended:
+        is_shown_anew = task.completed < before and task.visible and task.started
+        bar = self._bars.get(task_id)
+        if bar is not None and (bar.has_ended or (is_shown_anew and not bar.cancelled)):
             del self._bars[task_id]
         self._tell(task_id)
 

@@ -9,6 +9,7 @@ import atexit
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm as _tqdm
@@ -38,7 +39,8 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
     one, and in the browser always; with `disable=True` nowhere.
 
     It is `done` when the loop or its `with` block ends or `close` is called, `failed` if an
-    exception is the reason, and `cancelled` when a loop is left before its end.
+    exception is the reason, and `cancelled` when a loop is left before its end. Reset, it begins
+    anew.
 
     Args:
         sid: the session that sees it; by default `PROGRESS_WS_SID`. Without any it is tqdm alone.
@@ -76,9 +78,10 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
         self._is_loop = self._is_block = False
         scale = self.unit_scale
         self._scale = 1 if isinstance(scale, bool) else scale
-        self._told = (self.desc, None)
+        self._untold = (self.desc, None)
         line = abs(self.pos)
-        self._bar = progress(
+        self._begin = partial(
+            progress,
             key=key or (f"{KEY}/{line}" if line else KEY),
             title=self.desc.removesuffix(": ") or None,
             unit=None if self.unit == "it" else self.unit,
@@ -87,7 +90,7 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
             on_cancel=on_cancel,
             stall_s=stall_s,
         )
-        self._tell(self._bar)
+        self._begin_run()
 
     def update(self, n: float = 1) -> bool | None:
         """Count, as tqdm does.
@@ -99,6 +102,13 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
         if self._bar is not None and not self._is_loop:
             self._bar.set(self.n * self._scale)
         return drawn
+
+    def reset(self, total: float | None = None) -> None:
+        """Begin anew, as tqdm does: as a new run, for within a run no count goes back."""
+        before = self.n
+        super().reset(total)
+        if self._bar is not None and self.n < before and not (self._is_loop or self.disable):
+            self._begin_run(self._bar)
 
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
         """Draw, in the browser too: here tqdm comes by after every change but a mere count."""
@@ -132,6 +142,13 @@ class tqdm(_tqdm):  # noqa: N801  it replaces its namesake
         if self._bar is not None:
             self._end(self._bar, GeneratorExit())
         super().__del__()
+
+    def _begin_run(self, before: Bar | None = None) -> None:
+        if before is not None and before.cancelled:  # the next step says so
+            return
+        self._told = self._untold
+        self._bar = self._begin()
+        self._tell(self._bar)
 
     def _shown(self, bar: Bar, drawn: Generator[Any, None, None]) -> Iterator[Any]:
         """Count each item, however seldom the terminal is drawn, and see how the loop ends."""

@@ -141,6 +141,15 @@ def test_reset_or_given_more_to_do_it_begins_anew(screen: Screen, make: Make) ->
     progress.advance(task)
     progress.advance(task)
     assert (len(screen.bars), screen.shows()["state"]) == (3, "done")
+    other = progress.add_task("other", total=9)
+    progress.advance(other, 5)
+    progress.reset(other, start=False)
+    assert len(screen.bars) == 4
+    progress.start_task(other)
+    progress.advance(other)
+    progress.reset(other)  # a browser lets no count go back within a run
+    key = f"progress/{other}"
+    assert (len(screen.bars), screen.shows(key)["current"]) == (5, 0)
 
 
 # -- how it ends --------------------------------------------------------------------------------

@@ -151,6 +151,27 @@ def test_steps_by_hand(screen: Screen) -> None:
     assert screen.shows()["state"] == "done"
 
 
+def test_reset_it_is_a_greater_run(screen: Screen) -> None:
+    """A browser lets no count go back within a run."""
+    bar = tqdm(total=3, desc="Training", cancellable=True, **seen(screen))
+    for n in range(3):
+        bar.reset()
+        bar.set_postfix(epoch=n)
+        bar.update(3)
+        assert screen.shows().items() >= {"current": 3, "title": "Training"}.items()
+        assert screen.shows()["text"] == f"epoch={n}"
+    runs = [bar.run for bar in screen.bars]
+    assert len(runs) == 3
+    assert runs == sorted(runs)
+    screen.bar().request.make()
+    bar.reset()
+    with pytest.raises(Cancelled):
+        bar.update()
+    bar.close()
+    bar.reset()
+    assert len(screen.bars) == 3
+
+
 def test_descriptions_and_postfixes(screen: Screen) -> None:
     bar = tqdm(total=2, desc="Training", **seen(screen))
     bar.set_postfix(loss=0.25)
