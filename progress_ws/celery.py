@@ -143,6 +143,8 @@ class ProgressTask(Task):
         except BaseException as exc:
             if isinstance(exc, SystemExit) and exc.code == TERMINATED:
                 self._terminate(bar)
+            elif isinstance(exc, SystemExit):
+                bar.failed(exc)  # to Celery its child is lost, whatever the status
             bar.leave(exc)
             raise
         else:

@@ -11,7 +11,7 @@ from typing import Any
 from progress_ws.cli import doctor, run, send, serve, watch
 from progress_ws.errors import InvalidMessage, ProgressError, SettingsError
 
-OK, FAILURE, USAGE = 0, 1, 2
+OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ProgressError as exc:
         return _complain(exc, FAILURE)
     except KeyboardInterrupt:
-        return OK
+        return INTERRUPTED
     except BrokenPipeError:  # of `watch | head`, say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return OK

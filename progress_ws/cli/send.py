@@ -11,7 +11,7 @@ import msgspec
 
 from progress_ws.cli.lines import lines
 from progress_ws.core.codec import decode, new_draft
-from progress_ws.errors import InvalidMessage
+from progress_ws.errors import InvalidMessage, ProgressError, PublishError
 from progress_ws.publish import target
 from progress_ws.publish.publisher import Publisher
 
@@ -86,14 +86,18 @@ async def _send_lines(send: Send, *, final: bool) -> int:
 
 
 class _Underway:
-    """The lines on their way. One that no node would take is told and left out: the job goes on.
+    """The lines on their way. What becomes of one is no reason to stop the job that prints them.
+
+    One that no node would take is told and left out. So is one that is not confirmed in time, of
+    which the first alone is told, once others have arrived: the broker may come back.
 
     Attributes:
-        status: 2 if there was such a line.
+        status: 2 if there was a line of the first kind, 1 if there was one of the second.
     """
 
     def __init__(self) -> None:
         self._tasks: deque[asyncio.Task[None]] = deque()
+        self._has_arrived = False
         self.status = 0
 
     def add(self, sending: Coroutine[Any, Any, None]) -> None:
@@ -105,15 +109,26 @@ class _Underway:
         while self._tasks and (len(self._tasks) > most or self._tasks[0].done()):
             try:
                 await self._tasks.popleft()
+                self._has_arrived = True
             except InvalidMessage as exc:
                 self.status = 2
-                print(f"progress-ws: {exc}", file=sys.stderr, flush=True)
+                _tell(exc)
+            except PublishError as exc:
+                if not self._has_arrived:
+                    raise
+                if not self.status:
+                    self.status = 1
+                    _tell(exc)
 
     async def cancel(self) -> None:
         """Wait for nothing more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _tell(exc: ProgressError) -> None:
+    print(f"progress-ws: {exc}", file=sys.stderr, flush=True)
 
 
 def _as_json(text: str) -> msgspec.Raw:

@@ -7,6 +7,7 @@ import socket
 import sys
 from asyncio import FIRST_COMPLETED
 from collections.abc import Mapping
+from contextlib import suppress
 
 from progress_ws.broker.seam import NOT_YET, Feed
 from progress_ws.core import codec
@@ -38,12 +39,13 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     source, sid = target.find(environ, to_publish=False), options.sid
     if sid is not None and not is_sid(sid):
         raise SettingsError(f"SID={sid!r} is wrong: it must be {SID_RULE}")
-    if not source.is_node:
-        asyncio.run(_watch_exchange(source, sid))
-    elif sid is not None:
-        asyncio.run(_watch_node(source, sid))
-    else:
-        raise SettingsError("SID is missing: over a node's URL one session can be watched")
+    with suppress(KeyboardInterrupt):
+        if not source.is_node:
+            asyncio.run(_watch_exchange(source, sid))
+        elif sid is not None:
+            asyncio.run(_watch_node(source, sid))
+        else:
+            raise SettingsError("SID is missing: over a node's URL one session can be watched")
     return 0
 
 

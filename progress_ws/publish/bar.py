@@ -209,6 +209,8 @@ class Bar:
         """End it as its block would, left by this exception or by none."""
         if isinstance(exc, (Cancelled, asyncio.CancelledError, KeyboardInterrupt)):
             self.cancel()
+        elif isinstance(exc, SystemExit) and not exc.code:  # the program says that all is well
+            self.done()
         elif exc is not None and not isinstance(exc, GeneratorExit):
             self.failed(exc)
         elif (exc or self.cancelled) and not self._is_complete():

@@ -192,6 +192,10 @@ class Publisher(Posting):
 
     async def send_draft(self, draft: Draft, *, timeout_s: float) -> str:
         """Do as `send` with what has been checked already."""
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise ProgressError(
+                "the publisher belongs to another event loop: use BlockingPublisher"
+            )
         (id_,) = await self._started().send([draft], timeout_s=timeout_s)
         return id_
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from deploy.local import RabbitMQ
-from progress_ws import new_sid
+from progress_ws import PublishError, new_sid
+from progress_ws.cli import send
 from tests.cli.conftest import Done, Here, Place, command, end, run, shell
 from tests.support.tab import Tab, tab
 
@@ -233,6 +234,29 @@ async def test_a_pipe_ends_when_nobody_is_there(node_place: Place) -> None:
             process.stdin.write(b"next\n")
             await asyncio.sleep(0.05)  # the pace of the job
         assert process.returncode == 1
+
+
+async def test_a_broker_that_goes_and_comes_back_ends_no_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The job whose output it is would end with it; what did not get through is told once."""
+
+    async def lines() -> AsyncIterator[str]:
+        for text in ("one", "lost", "lost", "two"):
+            yield text
+            await asyncio.sleep(0.01)
+
+    sent: list[str] = []
+
+    async def send_one(text: str, *, final: bool = False) -> None:
+        if text == "lost":
+            raise PublishError("not sent within 5 s: nobody there")
+        sent.append(text)
+
+    monkeypatch.setattr(send, "lines", lines)
+    assert await send._send_lines(send_one, final=False) == 1
+    assert sent == ["one", "two"]
+    assert capsys.readouterr().err == "progress-ws: not sent within 5 s: nobody there\n"
 
 
 @pytest.mark.broker

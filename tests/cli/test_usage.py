@@ -1,5 +1,9 @@
 """What the command says of itself, and of what it does not understand."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 
 from progress_ws import cli, new_sid
@@ -53,6 +57,23 @@ def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str], arguments: list[st
     out, err = capsys.readouterr()
     assert out == ""
     assert "usage: progress-ws" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [(["watch"], 0), (["send", SID, "x"], 130), (["doctor"], 130)]
+)
+def test_what_is_interrupted_has_not_succeeded(
+    monkeypatch: pytest.MonkeyPatch, command: list[str], status: int
+) -> None:
+    """As `progress-ws doctor && …` shows. To `watch` it is the end that was meant."""
+
+    def interrupted(coroutine: Coroutine[Any, Any, None]) -> None:
+        coroutine.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("PROGRESS_WS_AMQP_URL", "amqp://127.0.0.1:1")
+    monkeypatch.setattr(asyncio, "run", interrupted)
+    assert cli.main(command) == status
 
 
 @pytest.mark.parametrize("command", [["serve"], ["send", SID, "x"], ["watch"], ["doctor"]])

@@ -198,6 +198,13 @@ async def test_before_the_start_and_after_the_end_it_says_how_it_is_meant(way: W
         publisher.progress(new_sid())
 
 
+async def test_another_event_loop_is_told_so_at_once(way: Way) -> None:
+    """As that of an `asyncio.run` in a thread, where nothing would ever wake who waits."""
+    async with way.publisher() as publisher:
+        with pytest.raises(ProgressError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, publisher.send(new_sid(), 1))
+
+
 async def test_a_publisher_whose_task_was_cancelled_says_so(way: Way) -> None:
     """Some programs cancel all tasks at their end; a job must not be taken along."""
     async with way.publisher() as publisher:
