@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from progress_ws.broker.prefix import find_prefix
 from progress_ws.core import codec
@@ -103,6 +103,9 @@ class BlockingPublisher:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a publisher and its bars belong to their process: make them in each")
 
     def send(
         self,

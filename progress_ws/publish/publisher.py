@@ -89,6 +89,11 @@ class Publisher(Posting):
 
     def start(self) -> None:
         """Begin to connect, in the background of the running event loop."""
+        if self._loop is not None and self._loop.is_closed():  # it has not been closed before that
+            ending.forget(self._end)
+            if self._sender is not None and (unsent := len(self._sender)):
+                log.warning("%d messages could not be sent: the event loop has ended", unsent)
+            self._sender = None
         if self._sender is None:
             self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
             self._outage.start()

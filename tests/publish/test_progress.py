@@ -78,6 +78,20 @@ async def _is_done(way: Way, sid: str) -> bool:
     return bool(last["state"] == "done" and last["attempt"] == 2)
 
 
+async def test_a_job_in_a_later_event_loop_is_seen_too(way: Way) -> None:
+    """A script that runs `asyncio.run` for each of its jobs, and never closes its publisher."""
+    publisher = way.publisher()
+
+    async def job(sid: str) -> None:
+        publisher.start()
+        async with publisher.progress(sid, total=1) as bar:
+            bar.advance()
+
+    for sid in (new_sid(), new_sid()):
+        await asyncio.to_thread(asyncio.run, job(sid))
+        assert (await frames_until_final(way, sid))[-1]["message"]["state"] == "done"
+
+
 async def test_a_tight_loop_that_lets_nobody_else_run_loses_no_end(way: Way) -> None:
     sid = new_sid()
     async with way.publisher() as publisher:
