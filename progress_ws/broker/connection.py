@@ -7,6 +7,7 @@ is ours, in `feed.py` and `sender.py`.
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -34,6 +35,7 @@ from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from progress_ws.broker.seam import LinkLost, LinkRefused, NoVhost, Unroutable, is_ending
+from progress_ws.broker.tls import load_context
 
 AMQP_HEARTBEAT_S = 5
 """A half-open connection is noticed after (this + 1) × 3 seconds; the library's default of 60
@@ -80,7 +82,8 @@ async def connect(
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
     _is_ours.set(True)
     with explained(url):
-        connection = await _open(target, name, transport_factory)
+        context = await load_context(target)
+        connection = await _open(target, name, context, transport_factory)
         try:
             yield connection
         except RuntimeError as exc:  # what the library raises of a connection that is closed
@@ -134,7 +137,10 @@ class _Kept(TransportFactory):
 
 
 async def _open(
-    url: URL, name: str, transport_factory: TransportFactory | None
+    url: URL,
+    name: str,
+    context: ssl.SSLContext | None,
+    transport_factory: TransportFactory | None,
 ) -> AbstractConnection:
     """Open a connection; one that comes after its opener has been cancelled is closed again."""
     plain = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
@@ -150,6 +156,7 @@ async def _open(
         aio_pika.connect(
             url,
             client_properties={"connection_name": name},
+            ssl_context=context,
             connection_class=new,
         )
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from progress_ws.broker.seam import LinkRefused
+from progress_ws.broker.tls import BadCertificate
 from progress_ws.doctor.findings import Finding, problem, told
 
 
@@ -35,7 +36,8 @@ def broker(name: str) -> Place:
         name,
         "PROGRESS_WS_AMQP_URL",
         "correct PROGRESS_WS_AMQP_URL: amqp:// takes RabbitMQ's plain port (as a rule 5672), "
-        "amqps:// the one with TLS (5671), and neither that of the management UI (15672)",
+        "amqps:// the one with TLS (5671), and neither that of the management UI (15672); where "
+        "RabbitMQ asks for a client's certificate, add ?certfile=…&keyfile=… of one that it trusts",
         "add ?cafile=/path/of/the/authority.pem to PROGRESS_WS_AMQP_URL, or correct the host in it",
     )
 
@@ -53,6 +55,8 @@ def node(name: str, variable: str = "PROGRESS_WS_URL", check: str = "node") -> P
 
 def unreachable(place: Place, exc: Exception) -> Finding:
     """Say why a connection could not be had, and what mends it."""
+    if isinstance(exc, BadCertificate):
+        return told(place.check, exc)
     for cause in _causes(exc):
         if (found := _of_network(place, cause)) is not None:
             return problem(place.check, *found)

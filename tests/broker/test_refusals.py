@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,20 @@ async def test_tls_to_a_port_without_tls(rabbitmq: RabbitMQ) -> None:
     url = f"amqps://guest:guest@127.0.0.1:{rabbitmq.port}/"
     assert await trouble_of(url, mentions=f":{rabbitmq.port}")
     await loss_of(url)
+
+
+@pytest.mark.parametrize("names", ["cafile={}", "certfile={}", "certfile={}&keyfile={}"])
+@pytest.mark.parametrize("text", [None, "no PEM"], ids=["missing", "junk"])
+async def test_a_file_that_is_no_certificate(tmp_path: Path, names: str, text: str | None) -> None:
+    """It is named, and what is wrong with it: nobody would look for that on the broker."""
+    file = tmp_path / "authority.pem"
+    if text is not None:
+        file.write_text(text)
+    query = names.format(file, file)
+    url = f"amqps://guest:guest@127.0.0.1:1/?{query}"
+    trouble = await trouble_of(url, mentions=query.replace("&", " and "))
+    assert "Connect" not in trouble
+    assert isinstance(await loss_of(url), LinkRefused)
 
 
 async def test_a_broker_that_comes_later(proxy: Proxy, proxied_url: str) -> None:

@@ -229,10 +229,14 @@ async def test_a_certificate_that_nobody_knows(tls: ssl.SSLContext) -> None:
         await reader.read(100)
 
     async with serving(serve, tls=tls) as port:
-        amqp, https = await asyncio.gather(
-            look(amqp_url=f"amqps://localhost:{port}"), look(url=f"https://localhost:{port}")
+        amqp, https, nowhere = await asyncio.gather(
+            look(amqp_url=f"amqps://localhost:{port}"),
+            look(url=f"https://localhost:{port}"),
+            look(amqp_url=f"amqps://localhost:{port}/?cafile=/no/such.pem"),
         )
     assert "cafile" in amqp.problems()["broker"]
+    assert "cafile=/no/such.pem" in nowhere.problems()["broker"]
+    assert "5671" not in nowhere.problems()["broker"]
     assert "SSL_CERT_FILE" in https.problems()["node"]
 
 
