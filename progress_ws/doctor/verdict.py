@@ -183,8 +183,8 @@ def _history(subject: Subject, seen: Seen, said: heard.Heard) -> Finding:
                 "history",
                 str(history),
                 "wait some seconds if RabbitMQ has just started; if it stays so (3.10, killed just "
-                f"after it made the stream, never brings it back) delete the queue {name!r}: the "
-                "nodes make it anew",
+                f"after it made the stream, never brings it back) delete the queue {name!r} and "
+                "restart a node, which makes it anew",
             )
     begun_s, ended_s = seen.history_begun_s + STREAM_LATE_S, seen.ended_s - STREAM_LATE_S
     if not history and said.came_between(begun_s, ended_s):

@@ -163,6 +163,7 @@ class Recovery:
             return LinkLost(f"the history was not read within {READ_TIMEOUT_S:g} s")
         except LinkLost as exc:
             return exc
+        self._tell_well()
         if self._catchup is catchup:
             self._catchup = None
             self._memory.watches_holes = True
@@ -195,6 +196,7 @@ class Recovery:
                 memory.missed()
                 repair.finish()
         else:
+            self._tell_well()
             if self._catchup is None:  # else that will find what is missing, and more
                 repair.finish()
                 self.repairs += 1
@@ -202,6 +204,12 @@ class Recovery:
     def _behind_s(self, now_s: float) -> float:
         """Return for how long it is not known that everything has come."""
         return 0.0 if self._heard_s is None else now_s - self._heard_s
+
+    def _tell_well(self) -> None:
+        """Say that it can be read again; should it end once more, that is news."""
+        if self._told is not None:
+            self._told = None
+            log.info("the history on the broker can be read again")
 
     def _tell(self, trouble: Exception) -> None:
         """Say once why history cannot be read."""

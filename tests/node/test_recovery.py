@@ -8,8 +8,9 @@ from math import inf
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from progress_ws.broker.seam import Recalled, Take
+from progress_ws.broker.seam import LinkLost, NoStream, Recalled, Take
 from progress_ws.core import codec
 from progress_ws.core.cancels import Cancels
 from progress_ws.core.cluster import Cluster, Heartbeat
@@ -32,6 +33,7 @@ class Exchange:
         self.stream: list[tuple[float, Delivery]] = []
         self.read_back_s: list[float] = []
         self.seq = self.beat = 0
+        self.trouble: LinkLost | None = None
         history = History(max_age_s=300, max_bytes=2**20, clock=self.now_s)
         self.memory = Memory(history, Hub(), clock=self.now_s)
         self.cluster = Cluster(instance=ME, clock=self.now_s)
@@ -77,6 +79,8 @@ class Exchange:
         return delivery
 
     async def recall(self, *, since_s: float, take: Take) -> float:
+        if self.trouble is not None:
+            raise self.trouble
         begin_s = self.now_s() - since_s
         self.read_back_s.append(since_s)
         for at_s, delivery in list(self.stream):
@@ -100,6 +104,21 @@ async def exchange() -> AsyncIterator[Exchange]:
     yield made
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_each_time_without_the_stream_is_told(exchange: Exchange) -> None:
+    """And its end: who reads the log knows how it stands."""
+    ends = exchange.recovery.catch_ups
+    with capture_logs() as logs:
+        for trouble in (NoStream("it is gone"), NoStream("it is gone"), None) * 2:
+            exchange.trouble = trouble
+            before = ends.total()
+            exchange.recovery.subscribed()
+            await eventually(lambda before=before: ends.total() > before)
+    assert [(each["log_level"], each.get("reason")) for each in logs] == [
+        ("warning", "it is gone"),
+        ("info", None),
+    ] * 2
 
 
 async def look(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
