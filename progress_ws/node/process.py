@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -29,6 +30,8 @@ OnListening = Callable[[str], None]
 """Called once with the address, as a URL, when it is had."""
 
 SHUTDOWN_TIMEOUT_S = 2.0
+OTHER_FILES = 100
+"""Open files beside those of browsers: the broker's connections, the library's own, uploads."""
 
 
 async def run_node(
@@ -47,6 +50,7 @@ async def run_node(
     SIGTERM drains over the configured time, SIGINT (a terminal's Ctrl-C) at once.
     """
     sockets = await _listen(settings, shared=siblings is not None)
+    allow_files(settings.max_connections)
     app = create_app(settings)
     if siblings is not None:
         app[SIBLINGS] = siblings
@@ -81,6 +85,26 @@ async def run_node(
         await owner.stop()
     log.info("stopped")
     return 0 if app[READINESS].failed is None else 1
+
+
+def allow_files(connections: int) -> None:
+    """Raise this process's own limit of open files, as far as its user may; tell if that is short.
+
+    Most hosts let a process have 1,024 of them, and many more if it asks.
+    """
+    wanted = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < connections:
+        log.warning(
+            "fewer open files are allowed than PROGRESS_WS_MAX_CONNECTIONS says",
+            allowed=allowed,
+            connections=connections,
+            mend="raise the hard limit (ulimit -Hn, LimitNOFILE), or lower the setting",
+        )
 
 
 async def _listen(settings: Settings, *, shared: bool) -> list[socket.socket]:

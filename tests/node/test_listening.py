@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientConnectionResetError, web
+from structlog.testing import capture_logs
 
 from progress_ws import new_sid
 from progress_ws.node import listening
 from progress_ws.node.listening import ACCEPTED_AT_ONCE, Listener
+from progress_ws.node.process import OTHER_FILES, allow_files
 from tests.node.conftest import LiveNode
 from tests.support.waiting import eventually
 
@@ -87,6 +89,28 @@ async def test_without_files_it_waits_until_there_are_some(
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     await eventually(lambda: len(server.accepted) == MANY)
     await end(listener, server)
+
+
+@pytest.mark.parametrize(
+    ("hard", "allowed", "told"),
+    [
+        (resource.RLIM_INFINITY, 5000 + OTHER_FILES, 0),
+        (20_000, 5000 + OTHER_FILES, 0),
+        (4096,) * 2 + (1,),
+    ],
+)
+def test_a_process_asks_for_a_file_for_each_connection(
+    hard: int, allowed: int, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says it where its user may not have so many."""
+    limits: list[tuple[int, int]] = [(1024, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
+    with capture_logs() as logs:
+        allow_files(5000)
+        allow_files(1000)  # it has them
+    assert limits[1:] == [(allowed, hard)]
+    assert len(logs) == told
 
 
 async def test_a_browser_that_is_gone_before_its_upgrade_is_no_error(
