@@ -97,7 +97,10 @@ def allow_files(connections: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (OSError, ValueError):  # macOS has a lower limit than the one that it tells
+        allowed = soft
     if allowed < connections:
         log.warning(
             "fewer open files are allowed than PROGRESS_WS_MAX_CONNECTIONS says",
