@@ -56,7 +56,8 @@ class Node(Process):
             with urllib.request.urlopen(self.url + path, timeout=5) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refusal:
-            return refusal.code
+            with refusal:
+                return refusal.code
         except OSError:
             return None
 

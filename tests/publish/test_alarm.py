@@ -30,7 +30,8 @@ def has_alarm(rabbitmq: RabbitMQ) -> bool:
     try:
         rabbitmq.management.request("GET", "health", "checks", "alarms")
     except HTTPError as refusal:
-        return refusal.code == 503
+        with refusal:
+            return refusal.code == 503
     return False
 
 

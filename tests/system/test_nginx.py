@@ -28,7 +28,8 @@ def status(url: str) -> int:
         with urllib.request.urlopen(url, timeout=20) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
-        return refusal.code
+        with refusal:
+            return refusal.code
 
 
 @contextmanager
