@@ -61,7 +61,8 @@ async def open_link(
             await declare_exchange(connection, names)
             await declare_control(connection, names)
         # A broker that has just started confirms what its stream does not get yet. One whose stream
-        # does not come back must not silence everybody for that: then it is published without.
+        # does not come back must not silence everybody for that: then it is published without, and
+        # so it is by a user who may not look it up.
         with suppress(LinkLost):
             await await_history(connection, names)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

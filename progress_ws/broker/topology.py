@@ -244,9 +244,10 @@ async def await_history(
     """Wait until the stream answers; False if there is none.
 
     Just after its start a broker confirms messages that the stream never gets, until it answers.
-    Looking it up takes no right.
+    Looking it up takes no right before RabbitMQ 4.2.6, and from there on any one on the stream.
 
     Raises:
+        NoStream: the user may not look it up.
         LinkLost: it exists, and does not answer in time.
     """
     deadline = asyncio.get_running_loop().time() + timeout_s
@@ -257,6 +258,8 @@ async def await_history(
                 await channel.declare_queue(names.history, passive=True)
                 await channel.close()
             return True
+        except ChannelAccessRefused as exc:
+            raise NoStream(missing_rights(names, exc)) from exc
         except ChannelNotFoundEntity as exc:
             if NO_QUEUE in str(exc):
                 return False
