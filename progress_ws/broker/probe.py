@@ -68,10 +68,15 @@ class Probe:
         return str(properties.get("version", ""))
 
     async def missing(self, exchange: str) -> LinkLost | None:
-        """Return what is to be said of an exchange that does not exist; None where it does."""
+        """Return what is to be said of an exchange that does not exist; None where it does.
+
+        Whoever has no right on it is not told either, from RabbitMQ 4.2.6 on.
+        """
         with explained(self._url):
             try:
                 await find_exchange(await self._connection.channel(), Names(exchange))
+            except ChannelAccessRefused:
+                return None
             except LinkLost as exc:
                 if not isinstance(exc.__cause__, ChannelNotFoundEntity):
                     raise
@@ -84,7 +89,7 @@ class Probe:
         Raises:
             LinkRefused: it is of another kind; whoever may not configure it is not told.
         """
-        with explained(self._url):
+        with explained(self._url), suppress(ChannelAccessRefused):
             await declare_exchange(self._connection, self._names)
 
     async def listen(self, deliver: Deliver, *, for_s: float) -> None:

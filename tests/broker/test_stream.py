@@ -198,7 +198,7 @@ async def test_a_stream_that_may_not_be_declared(amqp_url: str, users: Users) ->
 
 
 async def test_awaiting_the_stream(amqp_url: str, users: Users) -> None:
-    url = users.add("publisher")  # it takes no right at all
+    url = users.add("publisher", write=r"^progress-ws\.history$")  # it takes any one on it
     async with connect(url, name="a publisher") as connection:
         assert await await_history(connection, NAMES) is False
         await declare(amqp_url)
