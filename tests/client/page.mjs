@@ -6,6 +6,9 @@ import { getEventListeners } from "node:events";
 
 import "./old-node.mjs";
 
+// From 22 on Node.js has one, and a client that is given none would go out into the network.
+delete globalThis.WebSocket;
+
 // What is served, or, where that is named, the sources that it is built from.
 export const { CLIENT = "../../progress_ws/client/progress-ws.js" } = process.env;
 export const { ProgressClient } = await import(CLIENT);
