@@ -51,6 +51,12 @@ LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.
 """Whatever the library raises when a connection or a channel is gone."""
 
 
+class Tally:
+    """How many connections have ended in this process, or could not be had."""
+
+    ended = 0
+
+
 _is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
 """Set in the context of our connections, which the library's tasks inherit."""
 
@@ -81,7 +87,7 @@ async def connect(
     if "heartbeat" not in target.query:
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
     _is_ours.set(True)
-    with explained(url):
+    with explained(url), _tallied():
         context = await load_context(target)
         connection = await _open(target, name, context, transport_factory)
         try:
@@ -92,6 +98,14 @@ async def connect(
             raise
         finally:
             await _close(connection)
+
+
+@contextmanager
+def _tallied() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        Tally.ended += 1
 
 
 def _is_closed(connection: AbstractConnection) -> bool:

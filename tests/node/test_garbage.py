@@ -10,6 +10,8 @@ import pytest
 from aiohttp import web
 
 from progress_ws import new_sid
+from progress_ws.broker.connection import connect
+from progress_ws.broker.seam import LinkLost
 from progress_ws.core.frames import CloseCode
 from progress_ws.node import garbage
 from progress_ws.node.admission import Connection
@@ -30,6 +32,11 @@ def uncollected() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+class Cycle:
+    def __init__(self) -> None:
+        self.me = self
 
 
 def alive() -> Counter[str]:
@@ -83,10 +90,6 @@ async def test_a_closed_stream_is_freed(lone: LiveNode) -> None:
 async def test_what_lives_is_not_looked_at_but_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Cycle:
-        def __init__(self) -> None:
-            self.me = self
-
     thresholds = gc.get_threshold()
     monkeypatch.setattr(garbage, "FREEZE_EVERY_S", 0.01)
     cycle = Cycle()
@@ -101,6 +104,25 @@ async def test_what_lives_is_not_looked_at_but_now_and_then(
     assert (gc.get_freeze_count(), gc.get_threshold()) == (0, thresholds)
     monkeypatch.setattr(garbage, "COLLECT_EVERY_S", 0.05)
     task = asyncio.create_task(garbage.spare_the_old())
+    await eventually(lambda: left() is None, what="the full collection")
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_lost_connections_to_the_broker_leave_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library leaves each in a cycle: a night of lost connections must not fill the memory."""
+    monkeypatch.setattr(garbage, "FREEZE_EVERY_S", 0.01)
+    cycle = Cycle()
+    task = asyncio.create_task(garbage.spare_the_old())
+    await eventually(lambda: gc.get_freeze_count() > 1000)
+    left = weakref.ref(cycle)
+    del cycle
+    for _ in range(garbage.COLLECT_AFTER):
+        with pytest.raises(LinkLost):
+            async with connect("amqp://127.0.0.1:1/", name="x"):
+                pass
     await eventually(lambda: left() is None, what="the full collection")
     task.cancel()
     await asyncio.wait([task])
