@@ -179,7 +179,8 @@ async def _open(
         await asyncio.wait([opening])
         return opening.result()
     except asyncio.CancelledError:
-        await _give_up(opening, kept)
+        # To its end, though this be cancelled again meanwhile: by its end, after its timeout.
+        await asyncio.shield(asyncio.create_task(_give_up(opening, kept)))
         raise
     finally:
         del opening  # it holds its error, whose traceback holds this frame

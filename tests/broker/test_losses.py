@@ -205,6 +205,28 @@ async def test_cancelled_in_the_last_steps_of_its_opening_a_link_leaves_no_conne
     await eventually(lambda: asyncio.all_tasks() == before, 3, what="no task left")
 
 
+async def test_an_attempt_that_is_given_up_and_then_ended_leaves_nothing_open() -> None:
+    """Its timeout cancels it, and while it is being given up so does the end of its owner."""
+    before = asyncio.all_tasks()
+    silence = Silence()
+    async with serving(silence.serve) as port:
+        url = f"amqp://guest:guest@127.0.0.1:{port}/"
+
+        async def attempt() -> None:
+            async with connection.connect(url, name="x"):
+                pytest.fail("nobody answers")
+
+        trying = asyncio.create_task(attempt())
+        await eventually(lambda: silence.open)
+        trying.cancel()
+        await asyncio.sleep(0)
+        trying.cancel()
+        await asyncio.wait([trying])
+        assert trying.cancelled()
+        await eventually(lambda: silence.open == 0, what="everything closed")
+    await eventually(lambda: asyncio.all_tasks() == before, what="no task left")
+
+
 async def test_a_silent_broker_is_noticed_by_its_missing_heartbeats(
     proxy: Proxy, proxied_url: str, amqp_url: str
 ) -> None:
