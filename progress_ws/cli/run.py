@@ -34,7 +34,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="run a command and show its life as a bar",
         description="Run a command: its last line, a percentage that it prints, and its end are a "
         "bar in the browser. Its output passes through unchanged; it runs as well without a "
-        "broker. A browser's cancel is a SIGTERM, after 10 s a SIGKILL.",
+        "broker. A browser's cancel is a SIGTERM to the command itself, after 10 s a SIGKILL.",
         epilog="exit status: the command's own; 128 + n: ended by signal n; 127: no such command; "
         "126: it\ncannot be executed; 2: wrong usage\n"
         f"\n{target.HELP}\n  PROGRESS_WS_SID            instead of --sid; the command has it, too",
