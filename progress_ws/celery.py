@@ -37,7 +37,7 @@ SID, RUN = "progress-ws-sid", "progress-ws-run"
 """Headers of a task's message: who sees it, and the run that all its attempts are parts of."""
 TERMINATED = signal.SIGTERM - 256
 """With this `SystemExit` SIGTERM unwinds what a child of Celery's is doing: Celery revokes so."""
-CLOCKS_S = 0.1
+CLOCKS_S = 0.5
 """By so much the worker's main process may have begun earlier to count a child's time."""
 FLUSH_TIMEOUT_S = 2.0
 """What the end of a task, or of its process, may wait for the broker."""
