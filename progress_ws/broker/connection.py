@@ -131,21 +131,43 @@ def is_blocked(connection: AbstractConnection) -> bool:
     return True
 
 
-class _Kept(TransportFactory):
-    """A transport factory that knows what it has opened."""
+class _Opening(TransportFactory):
+    """One attempt to connect. It knows what the library has made for it, so that nothing is left.
 
-    def __init__(self, factory: TransportFactory) -> None:
-        self._factory = factory
+    What has been opened and is not handed out yet, as the attempt is cancelled in its last steps,
+    nobody else could close. And a connection that was never opened the library would close when it
+    is collected, and says so on standard error where that happens in a thread without a loop.
+    """
+
+    def __init__(self, url: URL, factory: TransportFactory | None) -> None:
+        plain = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        self._factory = factory or plain
+        self._connection: aio_pika.Connection | None = None
         self._writer: asyncio.StreamWriter | None = None
+
+    def connection(self, *args: Any, **kwargs: Any) -> aio_pika.Connection:
+        """Make one; the library takes this for its class."""
+        self._connection = connection = aio_pika.Connection(*args, **kwargs)
+        # What aio-pika hands on to aiormq, which has the hook; aio-pika has no argument for it.
+        connection.kwargs["transport_factory"] = self
+        return connection
 
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """See `TransportFactory`."""
         reader, self._writer = await self._factory.create(url, **kwargs)
         return reader, self._writer
 
-    def abort(self) -> None:
-        """Cut it off, and with it whatever the library runs for it."""
+    async def give_up(self, opening: asyncio.Task[Any]) -> None:
+        """Let nothing be left of it; a connection that comes all the same is closed again."""
+        await asyncio.wait([opening], timeout=OPEN_GRACE_S)
+        opening.cancel()
+        await asyncio.wait([opening], timeout=CLOSE_TIMEOUT_S)
+        if opening.done() and not opening.cancelled():
+            opening.exception()  # seen: else it would be logged as if nobody knew of it
+        if self._connection is not None and not self._connection.is_closed:
+            await _close(self._connection)
         if self._writer is not None:
             self._writer.transport.abort()
 
@@ -156,31 +178,23 @@ async def _open(
     context: ssl.SSLContext | None,
     transport_factory: TransportFactory | None,
 ) -> AbstractConnection:
-    """Open a connection; one that comes after its opener has been cancelled is closed again."""
-    plain = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-    kept = _Kept(transport_factory or plain)
-
-    def new(*args: Any, **kwargs: Any) -> aio_pika.Connection:
-        connection = aio_pika.Connection(*args, **kwargs)
-        # What aio-pika hands on to aiormq, which has the hook; aio-pika has no argument for it.
-        connection.kwargs["transport_factory"] = kept
-        return connection
-
+    """Open a connection, and leave nothing open where that fails or is cancelled."""
+    attempt = _Opening(url, transport_factory)
     opening = asyncio.ensure_future(
         aio_pika.connect(
             url,
             client_properties={"connection_name": name},
             ssl_context=context,
-            connection_class=new,
+            connection_class=attempt.connection,
         )
     )
     try:
         # Not `shield`: from Python 3.14 on it logs what becomes of it once nobody waits any more.
         await asyncio.wait([opening])
         return opening.result()
-    except asyncio.CancelledError:
+    except BaseException:
         # To its end, though this be cancelled again meanwhile: by its end, after its timeout.
-        await asyncio.shield(asyncio.create_task(_give_up(opening, kept)))
+        await asyncio.shield(asyncio.create_task(attempt.give_up(opening)))
         raise
     finally:
         del opening  # it holds its error, whose traceback holds this frame
@@ -192,17 +206,6 @@ async def _close(connection: AbstractConnection) -> None:
     with suppress(TimeoutError, *LOSSES):
         async with asyncio.timeout(limit_s):
             await connection.close()
-
-
-async def _give_up(opening: asyncio.Task[aio_pika.Connection], kept: _Kept) -> None:
-    """Let nothing be left of a connection that nobody wants any more."""
-    await asyncio.wait([opening], timeout=OPEN_GRACE_S)
-    opening.cancel()
-    await asyncio.wait([opening], timeout=CLOSE_TIMEOUT_S)
-    if opening.done() and not opening.cancelled() and opening.exception() is None:
-        await _close(opening.result())
-    else:
-        kept.abort()  # cancelled in its last steps it leaves an open connection that nobody has
 
 
 @contextmanager

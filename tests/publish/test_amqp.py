@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import Any
 
+import aio_pika
 import pytest
 
 from deploy.local import RabbitMQ, free_port
@@ -96,6 +97,25 @@ async def test_without_a_broker_a_send_ends_in_time_with_the_reason() -> None:
                 await publisher.send(SID, 1, timeout_s=0.5)
             assert seconds() < 2
         assert asyncio.get_running_loop().time() - started > 0.4
+
+
+async def test_a_connection_that_was_not_opened_leaves_nothing_to_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library would close it when it is collected: in another thread that cannot be awaited."""
+    made: list[aio_pika.Connection] = []
+
+    class Seen(aio_pika.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(aio_pika, "Connection", Seen)
+    async with Publisher(nobody()) as publisher:
+        with pytest.raises(PublishError):
+            await publisher.send(SID, 1, timeout_s=0.3)
+    assert made
+    assert all(connection.is_closed for connection in made)
 
 
 async def test_without_a_broker_a_post_returns_at_once_and_the_end_is_in_time(
