@@ -351,7 +351,11 @@ def test_a_task_may_be_applied(called: Called) -> None:
     assert called.bars[1].run < called.bars[2].run
 
 
-@pytest.mark.parametrize(("environ", "sid"), [({}, SID), ({"PROGRESS_WS_AMQP_URL": URL}, "short")])
+@pytest.mark.parametrize(
+    ("environ", "sid"),
+    [({}, SID), ({"PROGRESS_WS_AMQP_URL": URL}, "short")],
+    ids=["no publisher", "no sid"],
+)
 def test_what_is_set_wrongly_is_told_before_a_task_is_sent(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], sid: str
 ) -> None:
