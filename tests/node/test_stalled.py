@@ -41,7 +41,7 @@ async def test_a_silent_publisher_is_told_once_and_its_next_message_ends_it(node
         with stopwatch() as seconds:
             silent_s = await stalled(browser, browser.sid)
             assert seconds() <= SOON_S
-        assert STALL_S <= silent_s <= time.monotonic() - began_s
+        assert STALL_S <= silent_s <= time.monotonic() - began_s + 0.05  # it is rounded
         await promise(node, browser.sid, 2)
         await messages(browser, 2)
         await stalled(browser, browser.sid)
