@@ -11,6 +11,9 @@ from celery.exceptions import Reject
 
 from progress_ws.celery import ProgressTask
 
+#: Until an attempt is repeated: a node that pauses for a second has shown by then that it waits.
+LATER_S = 1.2
+
 app = Celery("jobs", broker=os.environ.get("PROGRESS_WS_AMQP_URL"))
 app.conf.update(
     broker_connection_retry_on_startup=True,
@@ -42,7 +45,7 @@ def looped(self: Any, fails: bool) -> None:
 
 
 @app.task(max_retries=2, **options)
-def stubborn(self: Any, succeeds_at: int) -> None:
+def stubborn(self: Any, succeeds_at: int, later_s: float = LATER_S) -> None:
     """Ask for the retry by hand, outside of the block."""
     try:
         with self.progress(total=2) as bar:
@@ -50,10 +53,12 @@ def stubborn(self: Any, succeeds_at: int) -> None:
             if self.request.retries < succeeds_at:
                 raise ValueError(f"broken {self.request.retries}")
     except ValueError as exc:
-        raise self.retry(exc=exc, countdown=0.5) from exc
+        raise self.retry(exc=exc, countdown=later_s) from exc
 
 
-@app.task(autoretry_for=(ValueError,), retry_kwargs={"max_retries": 1, "countdown": 0.2}, **options)
+@app.task(
+    autoretry_for=(ValueError,), retry_kwargs={"max_retries": 1, "countdown": LATER_S}, **options
+)
 def automatic(self: Any) -> None:
     with self.progress():
         raise ValueError("broken")
@@ -63,7 +68,7 @@ def automatic(self: Any) -> None:
 def inside(self: Any) -> None:
     with self.progress():
         if not self.request.retries:
-            raise self.retry(countdown=0.2)
+            raise self.retry(countdown=LATER_S)
 
 
 @app.task(**options)

@@ -152,7 +152,7 @@ async def test_an_attempt_by_hand_that_will_be_repeated_waits(page: Page) -> Non
     waits = await page.until("queued")
     while not waits.get("attempt"):  # the one of the sender
         waits = await page.until("queued")
-    assert waits["text"] == "will be tried again in 0 s: ValueError: broken 0"
+    assert waits["text"] == "will be tried again in 1 s: ValueError: broken 0"
     assert "error" not in waits
     last = await page.until()
     assert (last["state"], last["attempt"]) == ("done", 3)
@@ -162,7 +162,7 @@ async def test_an_attempt_by_hand_that_will_be_repeated_waits(page: Page) -> Non
 
 
 async def test_the_last_failure_is_one(page: Page) -> None:
-    await send(jobs.stubborn, page, 9)
+    await send(jobs.stubborn, page, 9, 0.2)
     last = await page.until()
     assert (last["state"], last["error"]) == ("failed", "ValueError: broken 2")
     assert last["attempt"] == 3
