@@ -28,7 +28,6 @@ from progress_ws.broker.seam import LinkLost
 from progress_ws.broker.topology import Names
 
 ANSWER_TIMEOUT_S = 3.0
-BLOCKED_AFTER_S = 1.0
 NAME = "doctor"
 """What stands in the place of a node's name."""
 _REFUSED_KIND = re.compile(r"access to (?P<kind>exchange|queue) ")
@@ -104,9 +103,10 @@ async def try_publishing(url: str, names: Names, rights: Iterable[Right]) -> Tri
                 if await is_refused(channel, right, names):
                     refused.add(right)
             with suppress(TimeoutError, *LOSSES):
-                async with asyncio.timeout(BLOCKED_AFTER_S):
-                    await another.basic_qos(prefetch_count=1)  # not answered where it is blocked
-                    continue
+                if not is_blocked(connection):
+                    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                        await another.basic_qos(prefetch_count=1)  # not answered once it is blocked
+                        continue
             if is_blocked(connection):
                 return Tried(frozenset(refused), blocked=True)
             raise LinkLost("RabbitMQ does not answer who tries to publish")

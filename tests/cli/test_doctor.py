@@ -13,7 +13,6 @@ import pytest
 
 from deploy.local import Node, RabbitMQ
 from progress_ws import cli
-from progress_ws.broker import questions
 from progress_ws.broker.feed import AmqpFeed
 from progress_ws.broker.rights import Role, permissions
 from progress_ws.doctor import broker, environment
@@ -66,12 +65,8 @@ async def look(
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not listen for long: there is nobody, or who is there does not matter.
-
-    But wait for an answer: that there is none would be a problem.
-    """
+    """Do not listen for long: there is nobody, or who is there does not matter."""
     monkeypatch.setattr(broker, "LISTEN_S", 0.5)
-    monkeypatch.setattr(questions, "BLOCKED_AFTER_S", 5.0)  # however slow the machine is
 
 
 @pytest.fixture
@@ -506,9 +501,8 @@ async def test_what_is_no_node(answer: bytes, said: str) -> None:
 @pytest.mark.broker
 @pytest.mark.slow
 async def test_an_alarm_a_frozen_broker_and_a_stream_that_never_comes_back(
-    own_rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+    own_rabbitmq: RabbitMQ,
 ) -> None:
-    monkeypatch.setattr(questions, "BLOCKED_AFTER_S", 1.0)  # as it is
     url, request = own_rabbitmq.amqp_url(), own_rabbitmq.management.request
     request("PUT", "exchanges", "/", EXCHANGE, body=FANOUT)
     async with alarm(own_rabbitmq):
