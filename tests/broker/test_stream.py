@@ -232,6 +232,7 @@ async def test_everything_arrives_in_order_with_what_it_says_of_itself(
     assert got[4].delivery[1:] == (None, None, None)
 
 
+@pytest.mark.slow
 async def test_many_more_than_the_prefetch(history: str) -> None:
     count = 3 * stream.PREFETCH
     await asyncio.to_thread(publish_fast, history, count)

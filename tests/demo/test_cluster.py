@@ -174,6 +174,7 @@ async def test_a_node_that_stops_tells_the_browsers_of_others(nodes: list[Node])
         assert "was stopped" in frame["message"]["error"]
 
 
+@pytest.mark.slow
 async def test_any_node_kills_retries_and_cancels(
     nodes: list[Node], nginx: Callable[[Sequence[Node]], Nginx], tmp_path: Path
 ) -> None:

@@ -53,7 +53,6 @@ def test_a_wrong_address_is_told_at_once() -> None:
         BlockingPublisher("redis://localhost/")
 
 
-@pytest.mark.broker
 def test_what_cannot_go_to_another_process_says_what_to_do() -> None:
     """As an argument of a job in a pool of processes that are not forked."""
     with BlockingPublisher("amqp://127.0.0.1:1") as publisher:
@@ -61,8 +60,10 @@ def test_what_cannot_go_to_another_process_says_what_to_do() -> None:
         for each in (publisher, bar):
             with pytest.raises(TypeError, match="make them in each"):
                 pickle.dumps(each)
+        publisher.close(timeout_s=0)
 
 
+@pytest.mark.broker
 def test_what_is_sent_and_posted_arrives_in_order(inbox: Inbox, amqp_url: str) -> None:
     with BlockingPublisher(amqp_url) as publisher:
         publisher.post(SID, 0)

@@ -11,7 +11,9 @@ from tests.support.tab import tab
 pytestmark = pytest.mark.broker
 
 
-@pytest.mark.parametrize("framework", ["FastAPI", "Flask", "Django"])
+@pytest.mark.parametrize(
+    "framework", ["FastAPI", pytest.param("Flask", marks=pytest.mark.slow), "Django"]
+)
 async def test_a_report_is_watched_to_its_end_and_another_is_stopped(
     framework: str, cook: Cook, node: Node
 ) -> None:
