@@ -52,9 +52,9 @@ LOSSES = (AMQPError, ChannelInvalidStateError, PAMQPException, OSError, asyncio.
 
 
 class Tally:
-    """How many connections have ended in this process, or could not be had."""
+    """How many connections this process has had, or tried to have."""
 
-    ended = 0
+    begun = 0
 
 
 _is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
@@ -87,7 +87,8 @@ async def connect(
     if "heartbeat" not in target.query:
         target = target.update_query(heartbeat=str(AMQP_HEARTBEAT_S))
     _is_ours.set(True)
-    with explained(url), _tallied():
+    Tally.begun += 1
+    with explained(url):
         context = await load_context(target)
         connection = await _open(target, name, context, transport_factory)
         try:
@@ -98,14 +99,6 @@ async def connect(
             raise
         finally:
             await _close(connection)
-
-
-@contextmanager
-def _tallied() -> Iterator[None]:
-    try:
-        yield
-    finally:
-        Tally.ended += 1
 
 
 def _is_closed(connection: AbstractConnection) -> bool:

@@ -16,7 +16,7 @@ from progress_ws.node.ticks import tick
 FREEZE_EVERY_S = 1.0
 COLLECT_EVERY_S = 3600.0
 COLLECT_AFTER = 100
-"""Connections to the broker that have ended: it may be refusing or dropping them all night."""
+"""New connections to the broker: it may be refusing or dropping them all night."""
 NEVER = 1_000_000
 
 
@@ -29,9 +29,9 @@ async def spare_the_old() -> None:
         while True:
             gc.unfreeze()
             gc.collect()
-            collected_at, ended = loop.time(), Tally.ended
+            collected_at, begun = loop.time(), Tally.begun
             while (
-                loop.time() - collected_at < COLLECT_EVERY_S and Tally.ended - ended < COLLECT_AFTER
+                loop.time() - collected_at < COLLECT_EVERY_S and Tally.begun - begun < COLLECT_AFTER
             ):
                 gc.collect(1)
                 gc.freeze()

@@ -87,16 +87,20 @@ async def test_a_closed_stream_is_freed(lone: LiveNode) -> None:
     await nothing_is_left(before)
 
 
+async def with_a_frozen_cycle() -> tuple[asyncio.Task[None], weakref.ref[Cycle]]:
+    """Begin to spare the old; among them is what only a full collection finds."""
+    cycle = Cycle()
+    task = asyncio.create_task(garbage.spare_the_old())
+    await eventually(lambda: gc.get_freeze_count() > 1000)
+    return task, weakref.ref(cycle)
+
+
 async def test_what_lives_is_not_looked_at_but_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     thresholds = gc.get_threshold()
     monkeypatch.setattr(garbage, "FREEZE_EVERY_S", 0.01)
-    cycle = Cycle()
-    task = asyncio.create_task(garbage.spare_the_old())
-    await eventually(lambda: gc.get_freeze_count() > 1000)
-    left = weakref.ref(cycle)
-    del cycle
+    task, left = await with_a_frozen_cycle()
     gc.collect()
     assert left() is not None, "a frozen cycle is not found"
     task.cancel()
@@ -114,11 +118,7 @@ async def test_what_lost_connections_to_the_broker_leave_is_looked_for(
 ) -> None:
     """The library leaves each in a cycle: a night of lost connections must not fill the memory."""
     monkeypatch.setattr(garbage, "FREEZE_EVERY_S", 0.01)
-    cycle = Cycle()
-    task = asyncio.create_task(garbage.spare_the_old())
-    await eventually(lambda: gc.get_freeze_count() > 1000)
-    left = weakref.ref(cycle)
-    del cycle
+    task, left = await with_a_frozen_cycle()
     for _ in range(garbage.COLLECT_AFTER):
         with pytest.raises(LinkLost):
             async with connect("amqp://127.0.0.1:1/", name="x"):
